@@ -1,0 +1,1 @@
+"""How people and programs hold the runtime: the shell, env.AI, Workers."""

@@ -1,0 +1,1 @@
+"""What a detector is: cards, weights, preparing an image, reading the heads."""

@@ -1,0 +1,1 @@
+"""Published checkpoints to ONNX graphs without torch, one architecture a file."""

@@ -1,0 +1,1 @@
+"""The small detector that ships, and everything that made it."""

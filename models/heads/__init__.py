@@ -1,0 +1,1 @@
+"""Raw network outputs to detections, one reference head a file, pure numpy."""

@@ -1,0 +1,1 @@
+"""The engine: accounts, money, admission, batching, sessions; and its HTTP faces."""

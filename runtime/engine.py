@@ -1,0 +1,193 @@
+"""The one use-case: find the model, admit, decode, infer, read. Every face and binding goes through here.
+
+It speaks in frozen values and Faults; it knows no wire format, no HTTP and no command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from time import perf_counter
+
+from ..models.card import Card
+from ..models.catalog import Catalog
+from ..models.detection import Detection
+from ..models.detector import Detector, OutputError, Prepared
+from ..models.image import ImageError
+from ..models.store import MissingWeights, Store, Weights
+from . import faults
+from .config import Settings
+from .inference.batcher import CallerLeft, Inferred
+from .inference.gate import Gate, QueueFull
+from .inference.pool import Pool
+from .inference.sessions import SessionError
+
+log = logging.getLogger("inflare.engine")
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One inference request.
+
+    model: any id or alias of a card. image: an encoded image file. thresholds: None leaves every detection
+    of the head in. departed: asked just before inference; a caller that left is dropped.
+    """
+
+    model: str
+    image: bytes | memoryview
+    request_id: str
+    account: str = "local"
+    face: str = "cloudflare"
+    threshold: float | None = None
+    keypoint_threshold: float | None = None
+    departed: Callable[[], bool] = _never
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds of each step of one request."""
+
+    decode: float
+    queue: float
+    infer: float
+    read: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request gets: detections sorted by score, and which weights made them.
+
+    model: the card's id. weights: "installed" or "embedded". width, height: of the image, in pixels.
+    """
+
+    detections: tuple[Detection, ...]
+    model: str
+    weights: str
+    width: int
+    height: int
+    timings: Timings
+    request_id: str
+
+
+class Engine:
+    """Runs jobs on one event loop."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, store: Store, pool: Pool, decoders: Executor) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self.store = store
+        self.pool = pool
+        self._decoders = decoders
+        self._gates: dict[str, Gate] = {}
+        self._detectors: dict[str, Detector] = {}
+
+    def find(self, model: str) -> Card:
+        """The card of an id or alias. Raises NoSuchModel."""
+        card = self.catalog.find(model)
+        if card is None:
+            raise faults.NoSuchModel(model)
+        return card
+
+    def admitted(self, card: Card) -> int:
+        """Requests of a model that hold a permit now."""
+        return self._gate(card).taken
+
+    async def run(self, job: Job) -> Answer:
+        """Answer one job. Raises a Fault; nothing else leaves."""
+        card = self.find(job.model)
+        try:
+            with self._gate(card).permit():
+                async with asyncio.timeout(self.settings.limits.timeout_s):
+                    return await self._admitted(card, job)
+        except QueueFull as full:
+            raise faults.Overloaded("Capacity temporarily exceeded, please try again.") from full
+        except TimeoutError as error:
+            seconds = self.settings.limits.timeout_s
+            raise faults.Timeout(f"Request timeout: no answer within {seconds:g} s") from error
+
+    async def preload(self, model: str) -> None:
+        """Load a model before its first request. Raises a Fault."""
+        try:
+            await self.pool.get(await self._weights(self.find(model)))
+        except SessionError as error:
+            raise self._internal(error, model) from error
+
+    async def _admitted(self, card: Card, job: Job) -> Answer:
+        weights = await self._weights(card)
+        detector = self._detector(weights)
+        started = perf_counter()
+        prepared = await self._prepare(detector, job)
+        decoded = perf_counter()
+        inferred = await self._infer(weights, prepared, job)
+        reading = perf_counter()
+        detections = self._read(detector, inferred, prepared, job)
+        timings = Timings(
+            decode=(decoded - started) * 1e3,
+            queue=inferred.queued * 1e3,
+            infer=inferred.infer * 1e3,
+            read=(perf_counter() - reading) * 1e3,
+        )
+        return Answer(
+            detections=detections,
+            model=card.id,
+            weights=weights.origin,
+            width=prepared.width,
+            height=prepared.height,
+            timings=timings,
+            request_id=job.request_id,
+        )
+
+    def _gate(self, card: Card) -> Gate:
+        return self._gates.setdefault(card.id, Gate(self.settings.runtime.queue))
+
+    def _detector(self, weights: Weights) -> Detector:
+        if (detector := self._detectors.get(weights.sha256)) is None:
+            detector = self._detectors[weights.sha256] = Detector(weights.card)
+        return detector
+
+    async def _weights(self, card: Card) -> Weights:
+        try:
+            return await asyncio.to_thread(self.store.weights, card, missing=self.settings.weights.missing)
+        except MissingWeights as error:
+            raise faults.WeightsMissing(str(error)) from error
+
+    async def _prepare(self, detector: Detector, job: Job) -> Prepared:
+        limit = self.settings.limits.image_pixels
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._decoders, lambda: detector.prepare(job.image, max_pixels=limit))
+        except ImageError as error:
+            raise faults.BadImage(str(error)) from error
+
+    async def _infer(self, weights: Weights, prepared: Prepared, job: Job) -> Inferred:
+        try:
+            loaded = await self.pool.get(weights)
+            return await loaded.batcher.infer(prepared.pixels, job.departed)
+        except CallerLeft as left:
+            raise faults.Departed("Request was aborted by the caller before inference") from left
+        except SessionError as error:
+            raise self._internal(error, job.model) from error
+
+    def _read(self, detector: Detector, inferred: Inferred, prepared: Prepared, job: Job) -> tuple[Detection, ...]:
+        try:
+            return detector.read(
+                inferred.outputs,
+                width=prepared.width,
+                height=prepared.height,
+                threshold=job.threshold,
+                keypoint_threshold=job.keypoint_threshold,
+            )
+        except OutputError as error:
+            raise self._internal(error, job.model) from error
+
+    @staticmethod
+    def _internal(error: Exception, model: str) -> faults.Internal:
+        log.error("%s failed: %s", model, error)
+        return faults.Internal()

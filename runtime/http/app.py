@@ -1,0 +1,114 @@
+"""The application: its routes and its middleware, each as one visible list."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .. import faults
+from ..engine import Engine
+from .cloudflare import CloudflareFace, render_fault
+from .observe import Metrics, Observe, Traffic
+from .operations import Operations
+
+log = logging.getLogger("inflare.http")
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+@dataclass(slots=True)
+class App:
+    """The ASGI application of one engine, and what its server steers it by."""
+
+    engine: Engine
+    today: Callable[[], date] = _today
+    metrics: Metrics = field(default_factory=Metrics)
+    traffic: Traffic = field(default_factory=Traffic)
+    ready: bool = True
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route, first match first."""
+        operations = Operations(self.engine, self.metrics, self.traffic, lambda: self.ready)
+        return [*CloudflareFace(self.engine, self.today).routes(), *operations.routes()]
+
+    def middleware(self) -> list[Middleware]:
+        """Every middleware, outermost first."""
+        access = self.engine.settings.log.access
+        return [
+            Middleware(Observe, metrics=self.metrics, traffic=self.traffic, access=access),
+            Middleware(LastResort),
+            Middleware(Stopping, traffic=self.traffic),
+        ]
+
+    def asgi(self) -> Starlette:
+        """The application to serve."""
+        return Starlette(
+            routes=self.routes(),
+            middleware=self.middleware(),
+            exception_handlers={faults.Fault: _fault, HTTPException: _unrouted},
+        )
+
+
+class LastResort:
+    """ASGI middleware: a bug becomes a plain 500 in the face's words; its traceback goes to the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            log.exception("a request failed that should not have")
+            if scope["type"] != "http" or started:
+                raise
+            await render_fault(faults.Internal())(scope, receive, send)
+
+
+class Stopping:
+    """ASGI middleware: while the server stops, new requests are refused and told to come back."""
+
+    _ANSWERED = ("/healthz", "/readyz", "/metrics")
+
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        self.app = app
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._traffic.stopping and scope["type"] == "http" and scope["path"] not in self._ANSWERED:
+            response = render_fault(faults.Stopping("The server is stopping, please try again."))
+            response.headers["connection"] = "close"
+            await response(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    return render_fault(error if isinstance(error, faults.Fault) else faults.Internal())
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 405 and isinstance(error, HTTPException):
+        allowed = tuple((error.headers or {}).get("Allow", "").split(", "))
+        return render_fault(faults.MethodNotAllowed(request.method, allowed))
+    return render_fault(faults.NoSuchRoute("No route for that URI"))

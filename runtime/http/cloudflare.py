@@ -1,0 +1,184 @@
+"""The REST face of Workers AI: `POST …/ai/run/{model}` and the catalogue, in Cloudflare's envelope.
+
+What the hosted service does was recorded; where this differs, the setting that decides is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ...models.card import Card
+from ...models.detection import Detection
+from .. import faults
+from ..config import Cloudflare
+from ..engine import Answer, Engine, Timings
+from . import catalogue
+from .intake import answer, read_payload, request_id
+
+# A real account id is 32 hex digits; on one's own machine a readable name will do.
+_ACCOUNT = re.compile(r"[0-9a-f]{32}|[A-Za-z0-9_-]{1,64}")
+_UINT16 = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a fault looks on this face; `text` is a format string of the fault's own message."""
+
+    status: int
+    code: int
+    text: str = "{}"
+    routed: bool = True  # False: refused before a model was reached, so `result` is null
+
+
+# Cloudflare's documented codes, and those that only live answers show (5006, 3010, 7000, 7003, 10000).
+WIRES: Mapping[type[faults.Fault], Wire] = {
+    faults.BadInput: Wire(400, 5006, "AiError: Bad input: Error: {}"),
+    faults.EmptyBody: Wire(400, 3003, "Request is missing headers or body: {}"),
+    faults.BadBase64: Wire(400, 5004, "Invalid data type for base64 input: {}"),
+    faults.BadImage: Wire(400, 3010, "Invalid or incomplete input for the model: {}"),
+    faults.TooLarge: Wire(413, 3006),
+    faults.Timeout: Wire(408, 3007),
+    faults.Departed: Wire(408, 3008),
+    faults.NoSuchModel: Wire(400, 5007),
+    faults.WeightsMissing: Wire(400, 5007),
+    faults.NoSuchRoute: Wire(404, 7000, routed=False),
+    faults.BadAccount: Wire(404, 7003, routed=False),
+    faults.MethodNotAllowed: Wire(405, 7001, routed=False),
+    faults.Unauthenticated: Wire(401, 10000, routed=False),
+    faults.Overloaded: Wire(429, 3040),
+    faults.Stopping: Wire(503, 3040),
+    faults.Internal: Wire(500, 8005),
+}
+
+
+def render_fault(fault: faults.Fault) -> Response:
+    """A fault in the envelope, with the headers that its kind needs."""
+    wire = WIRES[type(fault)]
+    error = {"code": wire.code, "message": wire.text.format(fault.message)}
+    result: object = {} if wire.routed else None
+    body = {"result": result, "success": False, "errors": [error], "messages": []}
+    return JSONResponse(body, wire.status, headers={"cf-ai-req-id": request_id(), **fault_headers(fault)})
+
+
+def fault_headers(fault: faults.Fault) -> dict[str, str]:
+    """Retry-After and Allow, where a fault knows them."""
+    if isinstance(fault, faults.Overloaded | faults.Stopping):
+        return {"retry-after": str(fault.retry_after)}
+    if isinstance(fault, faults.MethodNotAllowed):
+        return {"allow": ", ".join(fault.allowed)}
+    return {}
+
+
+def result_of(reply: Answer, settings: Cloudflare) -> list[dict[str, Any]]:
+    """Detections as the hosted service lists them: score, label and an integer box."""
+    return [_object(detection, settings) for detection in reply.detections]
+
+
+def _object(detection: Detection, settings: Cloudflare) -> dict[str, Any]:
+    box = detection.box
+    edges = {"xmin": box.xmin, "ymin": box.ymin, "xmax": box.xmax, "ymax": box.ymax}
+    return {
+        "score": detection.score,
+        "label": detection.label,
+        "box": {name: _pixel(value, settings) for name, value in edges.items()},
+    }
+
+
+def _pixel(value: float, settings: Cloudflare) -> int:
+    """Truncated toward zero, as the reference pipeline does; not clipped at the far edge."""
+    pixel = int(value)
+    if pixel >= 0:
+        return pixel
+    return pixel & _UINT16 if settings.wrap_negative else 0
+
+
+def answer_headers(reply: Answer) -> dict[str, str]:
+    """What every face says beside the result: the request's id, which weights answered, and the time spent."""
+    return {
+        "cf-ai-req-id": reply.request_id,
+        "inflare-model": reply.model,
+        "inflare-weights": reply.weights,
+        "server-timing": server_timing(reply.timings),
+    }
+
+
+def server_timing(timings: Timings) -> str:
+    """Milliseconds of each step, in the form of the Server-Timing header."""
+    steps = ("decode", "queue", "infer", "read")
+    return ", ".join(f"{step};dur={getattr(timings, step):.2f}" for step in steps)
+
+
+class CloudflareFace:
+    """`/ai/run/…` and `/client/v4/accounts/{account}/ai/…`."""
+
+    def __init__(self, engine: Engine, today: Callable[[], date]) -> None:
+        self._engine = engine
+        self._today = today
+
+    def routes(self) -> list[Route]:
+        """Both spellings of each route: with the account in the path, and the short one."""
+        routes: list[Route] = []
+        for prefix in ("/client/v4/accounts/{account}/ai", "/ai"):
+            routes += [
+                Route(f"{prefix}/models/search", self.search, methods=["GET"]),
+                Route(f"{prefix}/models/schema", self.schema, methods=["GET"]),
+                Route(f"{prefix}/run/{{model:path}}", self.run, methods=["POST"]),
+            ]
+        return routes
+
+    async def run(self, request: Request) -> Response:
+        """Detect what is in the posted image."""
+        _check_account(request)
+        card = self._engine.find(request.path_params["model"])
+        payload = await read_payload(request, card, self._engine.settings.limits)
+        settings = self._engine.settings.cloudflare
+        reply = await answer(
+            request, self._engine, card, payload, face="cloudflare", threshold=settings.threshold or None
+        )
+        body = {
+            "result": result_of(reply, settings),
+            "success": True,
+            "errors": [],
+            "messages": _messages(reply),
+        }
+        return JSONResponse(body, headers=answer_headers(reply))
+
+    async def search(self, request: Request) -> Response:
+        """List the models of this runtime."""
+        _check_account(request)
+        return _success(catalogue.search(self._engine.catalog.cards, request.query_params, self._today()))
+
+    async def schema(self, request: Request) -> Response:
+        """The input and output documents of `?model=`."""
+        _check_account(request)
+        card: Card = self._engine.find(request.query_params.get("model", ""))
+        return _success(catalogue.schemas(card))
+
+
+def _success(result: object) -> Response:
+    return JSONResponse({"result": result, "success": True, "errors": [], "messages": []})
+
+
+def _messages(reply: Answer) -> list[dict[str, Any]]:
+    if reply.weights != "embedded":
+        return []
+    text = (
+        f"inflare-weights: embedded. The weights of {reply.model} are not installed; the small detector that ships "
+        f"with inflare answered, which knows drawn scenes and no photographs. Install them: inflare pull {reply.model}"
+    )
+    return [{"code": 1, "message": text}]
+
+
+def _check_account(request: Request) -> None:
+    account = request.path_params.get("account")
+    if account is not None and not _ACCOUNT.fullmatch(account):
+        path = request.url.path[:200]
+        raise faults.BadAccount(f"Could not route to {path}, perhaps your object identifier is invalid?")

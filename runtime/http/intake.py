@@ -1,0 +1,91 @@
+"""From an HTTP request to a job: what every face that takes one image does, whatever its wire looks like."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+
+from ...models.card import Card
+from ...schemas.payload import Payload, Refused, decode, sniff
+from ...schemas.validate import Schema, schema, strict_schema
+from .. import faults
+from ..config import Limits
+from ..engine import Answer, Engine, Job
+from .body import read_body
+
+_FAULTS: Mapping[str, type[faults.Fault]] = {
+    "empty": faults.EmptyBody,
+    "mismatch": faults.BadInput,
+    "base64": faults.BadBase64,
+    "malformed": faults.BadImage,
+}
+# Decoding more text than this takes long enough to hold the event loop.
+_INLINE_BYTES = 1 << 14
+
+T = TypeVar("T")
+
+
+def request_id() -> str:
+    """A fresh id of one request, as in `cf-ai-req-id`."""
+    return str(uuid.uuid4())
+
+
+def input_schema(card: Card) -> Schema:
+    """What payloads of this model must fit."""
+    if card.task == "keypoint-detection":
+        return schema("inflare/keypoint-detection.input")
+    return strict_schema("cloudflare/object-detection.input")
+
+
+async def read_payload(request: Request, card: Card, limits: Limits) -> Payload:
+    """The image and the parameters in a request's body. Raises a Fault."""
+    body = await read_body(request, limits)
+    return await decode_payload(body, card)
+
+
+async def decode_payload(body: bytes | bytearray, card: Card) -> Payload:
+    """The image and the parameters in a body, decoded off the event loop where it is long."""
+    document = input_schema(card)
+    try:
+        if len(body) <= _INLINE_BYTES or sniff(body):
+            return decode(body, document)
+        return await asyncio.to_thread(decode, body, document)
+    except Refused as refused:
+        raise _FAULTS[refused.kind](refused.message) from refused
+
+
+async def answer(request: Request, engine: Engine, card: Card, payload: Payload, **where: Any) -> Answer:
+    """Run one job for a request; a caller that disconnects is dropped before inference.
+
+    `where` names the account and the face, and the threshold that the face applies by itself.
+    """
+    gone = asyncio.Event()
+    threshold = payload.parameters.get("threshold", where.pop("threshold", None))
+    keypoint_threshold = payload.parameters.get("keypoint_threshold")
+    job = Job(
+        model=card.id,
+        image=payload.image,
+        request_id=request_id(),
+        threshold=threshold if isinstance(threshold, int | float) else None,
+        keypoint_threshold=keypoint_threshold if isinstance(keypoint_threshold, int | float) else None,
+        departed=gone.is_set,
+        **where,
+    )
+    return await _watched(request, gone, lambda: engine.run(job))
+
+
+async def _watched(request: Request, gone: asyncio.Event, work: Callable[[], Awaitable[T]]) -> T:
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        return await work()
+    finally:
+        watcher.cancel()

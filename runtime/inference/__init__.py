@@ -1,0 +1,1 @@
+"""ONNX Runtime sessions, pooled, and the batcher that feeds them."""

@@ -1,0 +1,177 @@
+"""One task owns a model's queue: it forms batches, drops callers that left, and feeds the session.
+
+Nothing else touches the queue. It is bounded from outside, by the permits of `gate.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .sessions import Images, Outputs, Session, SessionError
+
+
+class CallerLeft(Exception):
+    """The caller was gone before inference; the image was not inferred."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRule:
+    """`max_batch` images at most, `max_wait` seconds of waiting for more."""
+
+    max_batch: int
+    max_wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """One image's outputs (no batch axis), and how long it waited and computed, in seconds."""
+
+    outputs: Outputs
+    queued: float
+    infer: float
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class _Entry:
+    pixels: Images
+    departed: Callable[[], bool]
+    answer: asyncio.Future[Inferred]
+    since: float = field(default_factory=perf_counter)
+
+
+class Batcher:
+    """Owner of one model's queue and session."""
+
+    def __init__(self, session: Session, rule: BatchRule, name: str) -> None:
+        """Start the owner task; needs a running event loop."""
+        self._session = session
+        self._rule = rule
+        self._pending = 0
+        self._closing = False
+        self._queue: asyncio.Queue[_Entry | None] = asyncio.Queue()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"infer {name}")
+        self._owner = asyncio.create_task(self._own(), name=f"batcher {name}")
+
+    @property
+    def pending(self) -> int:
+        """Images submitted and not yet answered."""
+        return self._pending
+
+    @property
+    def closing(self) -> bool:
+        """Whether it takes no more images."""
+        return self._closing
+
+    async def infer(self, pixels: Images, departed: Callable[[], bool] = _never) -> Inferred:
+        """Infer one image: uint8 [H, W, 3].
+
+        Raises CallerLeft where `departed()` holds when its turn comes, SessionError where the engine fails.
+        """
+        answer: asyncio.Future[Inferred] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_Entry(pixels, departed, answer))
+        self._pending += 1
+        try:
+            return await answer
+        finally:
+            self._pending -= 1
+
+    async def close(self) -> None:
+        """Finish what is queued, then stop the owner and its thread."""
+        self._closing = True
+        self._queue.put_nowait(None)
+        await self._owner
+        self._thread.shutdown(wait=False)
+
+    async def _own(self) -> None:
+        held: _Entry | None = None
+        while (entry := held or await self._queue.get()) is not None:
+            batch, held, closing = await self._gather(entry)
+            if batch := self._present(batch):
+                await self._answer(batch)
+            if closing:
+                break
+
+    async def _gather(self, first: _Entry) -> tuple[list[_Entry], _Entry | None, bool]:
+        """A batch that starts with `first`; an entry that does not fit it is held for the next."""
+        batch = [first]
+        deadline = first.since + self._rule.max_wait
+        while len(batch) < self._rule.max_batch:
+            try:
+                entry = self._queue.get_nowait()
+            except asyncio.QueueEmpty:
+                left = deadline - perf_counter()
+                if left <= 0:
+                    break
+                try:
+                    entry = await asyncio.wait_for(self._queue.get(), left)
+                except TimeoutError:
+                    break
+            if entry is None:
+                return batch, None, True
+            if not self._fits(first, entry):
+                return batch, entry, False
+            batch.append(entry)
+        return batch, None, False
+
+    def _fits(self, first: _Entry, entry: _Entry) -> bool:
+        return self._session.takes_sizes or first.pixels.shape == entry.pixels.shape
+
+    @staticmethod
+    def _present(batch: Sequence[_Entry]) -> list[_Entry]:
+        present: list[_Entry] = []
+        for entry in batch:
+            if entry.answer.done():
+                continue
+            if entry.departed():
+                entry.answer.set_exception(CallerLeft())
+            else:
+                present.append(entry)
+        return present
+
+    async def _answer(self, batch: Sequence[_Entry]) -> None:
+        started = perf_counter()
+        try:
+            outputs = await self._run(batch)
+        except SessionError as error:
+            if len(batch) > 1:  # one image must not fail its neighbours
+                for entry in batch:
+                    await self._answer([entry])
+            elif not batch[0].answer.done():
+                batch[0].answer.set_exception(error)
+            return
+        took = perf_counter() - started
+        for index, entry in enumerate(batch):
+            if not entry.answer.done():
+                own = {name: values[index] for name, values in outputs.items()}
+                entry.answer.set_result(Inferred(own, started - entry.since, took))
+
+    async def _run(self, batch: Sequence[_Entry]) -> Outputs:
+        loop = asyncio.get_running_loop()
+        images, sizes = stack([entry.pixels for entry in batch])
+        return await loop.run_in_executor(self._thread, self._session.run, images, sizes)
+
+
+def stack(pixels: Sequence[Images]) -> tuple[Images, NDArray[np.int64]]:
+    """Images uint8 [H_i, W_i, 3] to one batch, padded with 0 at the bottom and right.
+
+    Returns uint8 [batch, max H, max W, 3] and the true sizes, int64 [batch, 2] (height, width).
+    """
+    sizes = np.array([image.shape[:2] for image in pixels], dtype=np.int64)
+    if len(pixels) == 1:
+        return pixels[0][None], sizes
+    height, width = sizes.max(axis=0)
+    batch = np.zeros((len(pixels), height, width, 3), dtype=np.uint8)
+    for index, image in enumerate(pixels):
+        batch[index, : image.shape[0], : image.shape[1]] = image
+    return batch, sizes

@@ -1,0 +1,157 @@
+"""One process that serves: hypercorn around the application, signals, and a stop that loses no request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+import hypercorn.asyncio
+import hypercorn.config
+
+from .assembly import open_engine
+from .config import Settings
+from .http.app import App
+
+log = logging.getLogger("inflare.server")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_POLL_S = 0.02
+# After a stop began: how long connections without a request may still bring one to be refused.
+_LINGER_S = 0.25
+_HEADER_BYTES = 1 << 16
+_BACKLOG = 2048
+
+
+class ServeError(Exception):
+    """The server cannot start: the address, the reason and the remedy."""
+
+
+def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGINT or SIGTERM. `announce` gets the URL once requests are accepted.
+
+    Raises ServeError where the address cannot be bound or must not be.
+    """
+    listener = bind(settings)
+    factory: Any = None
+    if sys.platform != "win32":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve(settings, listener, announce))
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A listening socket at the configured address. Raises ServeError."""
+    ip, port = settings.dev.ip, settings.dev.port
+    if not _loopback(ip) and settings.auth.mode == "open":
+        raise ServeError(
+            f'{ip} is not a loopback address and auth.mode is "open": anyone who reaches this machine could '
+            "use it. Bind 127.0.0.1 (dev.ip)."
+        )
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((ip, port))
+    except OSError as error:
+        listener.close()
+        raise ServeError(
+            f"{ip}:{port} cannot be bound: {error.strerror}. Another server may be running there; "
+            "choose another port with --port, or 0 for a free one."
+        ) from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def url_of(settings: Settings, listener: socket.socket) -> str:
+    """Where the server is reached."""
+    scheme = "https" if settings.dev.certificate else "http"
+    host, port = listener.getsockname()[:2]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _loopback(ip: str) -> bool:
+    if ip == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(ip).is_loopback
+    except ValueError:
+        return False
+
+
+def _config(settings: Settings, listener: socket.socket) -> hypercorn.config.Config:
+    config = hypercorn.config.Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.backlog = _BACKLOG
+    config.include_server_header = False
+    config.graceful_timeout = settings.dev.stop_s
+    config.h11_max_incomplete_size = _HEADER_BYTES
+    config.keep_alive_max_requests = sys.maxsize
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.certfile = settings.dev.certificate or None
+    config.keyfile = settings.dev.key or None
+    return config
+
+
+async def _serve(settings: Settings, listener: socket.socket, announce: Callable[[str], None]) -> None:
+    url = url_of(settings, listener)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on a loop
+            loop.add_signal_handler(number, stop.set)
+    async with open_engine(settings) as engine:
+        app = App(engine, ready=not settings.runtime.preload)
+        config = _config(settings, listener)
+        finished = asyncio.Event()
+        application = cast(Any, app.asgi())
+        serving = asyncio.create_task(hypercorn.asyncio.serve(application, config, shutdown_trigger=finished.wait))
+        try:
+            for model in settings.runtime.preload:
+                await engine.preload(model)
+            app.ready = True
+            await _accepting(url, serving)
+            announce(url)
+            await _first(stop, serving)
+            await _drain(app, settings.dev.stop_s)
+        finally:
+            finished.set()
+            await serving
+
+
+async def _accepting(url: str, serving: asyncio.Task[None]) -> None:
+    """Return once the server accepts connections, or raise what ended it."""
+    host, _, port = url.partition("://")[2].rpartition(":")
+    while not serving.done():
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            writer.close()
+            return
+        await asyncio.sleep(_POLL_S)
+    await serving
+
+
+async def _first(stop: asyncio.Event, serving: asyncio.Task[None]) -> None:
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def _drain(app: App, bound: float) -> None:
+    """Refuse new requests and wait, at most `bound` seconds, for those in flight."""
+    app.traffic.stopping = True
+    log.info("stopping: %d requests in flight", app.traffic.in_flight)
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    while clock() - started < bound and (app.traffic.in_flight or clock() - started < _LINGER_S):
+        await asyncio.sleep(_POLL_S)
+    if app.traffic.in_flight:
+        log.warning("gave up on %d requests after %g s", app.traffic.in_flight, bound)

@@ -1,0 +1,1 @@
+"""The words both sides agree on: JSON Schema documents, validation, payload decoding."""
