@@ -1,0 +1,120 @@
+"""A checkpoint's arrays by canonical name: what is missing, misshapen or never read is reported by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph import Array
+from ..graph.attention import AttentionWeights, Projection
+from ..graph.convolution import Kernel, fold_norm
+
+
+class UnsupportedCheckpoint(Exception):
+    """A checkpoint that can't be built: `subject` (a key or a configuration field), its rule, the remedy."""
+
+    def __init__(self, subject: str, rule: str, remedy: str) -> None:
+        super().__init__(f"{subject}: {rule}. {remedy}")
+        self.subject = subject
+        self.rule = rule
+        self.remedy = remedy
+
+
+_RENAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # The hub's layout on the left, transformers 5's names in memory on the right.
+        (r"^module\.", ""),
+        (r"backbone\.conv_encoder\.", "backbone."),
+        (r"\.out_proj\.", ".o_proj."),
+        (r"(layers\.\d+)\.(fc[12])\.", r"\1.mlp.\2."),
+        (r"encoder\.encoder\.(\d+)\.layers\.", r"encoder.aifi.\1.layers."),
+        # RT-DETR's heads are shared between two places; files keep either.
+        (r"^(class_embed|bbox_embed)\.", r"model.decoder.\1."),
+    )
+)
+
+
+def canonical_name(name: str) -> str:
+    """The name that transformers 5 uses in memory for a key of either layout."""
+    for pattern, replacement in _RENAMES:
+        name = pattern.sub(replacement, name)
+    return name
+
+
+class Weights:
+    """Arrays read by canonical name below a prefix; every reading is remembered, for `unread`."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = {canonical_name(name): array for name, array in arrays.items()}
+        self._prefix = ""
+        self._read: set[str] = set()
+
+    def below(self, prefix: str) -> Weights:
+        """The same weights, seen from `prefix`."""
+        view = object.__new__(Weights)
+        view._arrays, view._prefix, view._read = self._arrays, f"{self._prefix}{prefix}.", self._read
+        return view
+
+    def __contains__(self, name: str) -> bool:
+        return self._prefix + name in self._arrays
+
+    def __getitem__(self, name: str) -> Array:
+        """The array as float32. Raises UnsupportedCheckpoint if the checkpoint has none of that name."""
+        full = self._prefix + name
+        if full not in self._arrays:
+            raise UnsupportedCheckpoint(
+                full,
+                "this weight is missing from the checkpoint",
+                "Use a complete checkpoint whose config.json belongs to it",
+            )
+        self._read.add(full)
+        return self._arrays[full].astype(np.float32, copy=False)
+
+    def projection(self, name: str) -> Projection:
+        """A linear layer; a bias that the checkpoint does not have is zero."""
+        weight = self[f"{name}.weight"]
+        bias = self[f"{name}.bias"] if f"{name}.bias" in self else np.zeros(weight.shape[0], np.float32)
+        return Projection(weight, bias)
+
+    def layer_norm(self, name: str) -> tuple[Array, Array]:
+        return self[f"{name}.weight"], self[f"{name}.bias"]
+
+    def attention(self, name: str) -> AttentionWeights:
+        """The `q_proj`, `k_proj`, `v_proj` and `o_proj` below `name`."""
+        return AttentionWeights(*(self.projection(f"{name}.{letter}_proj") for letter in "qkvo"))
+
+    def mlp(self, name: str) -> list[tuple[Array, Array]]:
+        """The `layers.0`, `layers.1`, … below `name`."""
+        found: list[tuple[Array, Array]] = []
+        while f"{name}.layers.{len(found)}.weight" in self or not found:
+            layer = self.projection(f"{name}.layers.{len(found)}")
+            found.append((layer.weight, layer.bias))
+        return found
+
+    def kernel(self, convolution: str, norm: str, epsilon: float = 1e-5) -> Kernel:
+        """A convolution without bias, with the batch normalisation after it folded in."""
+        gain, shift = self[f"{norm}.weight"], self[f"{norm}.bias"]
+        mean, variance = self[f"{norm}.running_mean"], self[f"{norm}.running_var"]
+        return fold_norm(self[f"{convolution}.weight"], gain, shift, mean, variance, epsilon)
+
+    def unread(self, ignored: Iterable[str] = ()) -> tuple[str, ...]:
+        """Names never read, less those that match one of the patterns `ignored` (training only)."""
+        patterns = [re.compile(pattern) for pattern in (r"num_batches_tracked$", *ignored)]
+        left = sorted(set(self._arrays) - self._read)
+        return tuple(name for name in left if not any(pattern.search(name) for pattern in patterns))
+
+    def refuse_unread(self, ignored: Iterable[str] = ()) -> None:
+        """Raises UnsupportedCheckpoint naming the weights that the architecture has no place for."""
+        left = self.unread(ignored)
+        if left:
+            more = f" and {len(left) - 3} more" if len(left) > 3 else ""
+            raise UnsupportedCheckpoint(
+                ", ".join(left[:3]) + more,
+                "the configured architecture has no place for this weight",
+                "Check that config.json belongs to these weights",
+            )

@@ -1,0 +1,72 @@
+"""Multi-head attention (Vaswani 2017), written for onnxruntime: scale folded, transposes that it can fuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .core import Array, Graph, Value
+from .layers import linear
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A linear layer's `weight` [out, in] and `bias` [out]."""
+
+    weight: Array
+    bias: Array
+
+    def scaled(self, factor: float) -> Projection:
+        return Projection(self.weight * np.float32(factor), self.bias * np.float32(factor))
+
+    def beside(self, other: Projection) -> Projection:
+        """Both layers as one: outputs of `other` follow the outputs of this one."""
+        return Projection(np.concatenate([self.weight, other.weight]), np.concatenate([self.bias, other.bias]))
+
+    def apply(self, graph: Graph, value: Value) -> Value:
+        return linear(graph, value, self.weight, self.bias)
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionWeights:
+    """The four projections of one attention, each [d, d]."""
+
+    query: Projection
+    key: Projection
+    value: Projection
+    output: Projection
+
+
+def split_heads(graph: Graph, value: Value, heads: int, width: int) -> Value:
+    """[B, S, heads x width] -> [B, heads, S, width]."""
+    return graph.transpose(graph.reshape(value, 0, 0, heads, width), 0, 2, 1, 3)
+
+
+def attend(graph: Graph, query: Value, key: Value, value: Value) -> Value:
+    """Heads [B, h, Q, w], [B, h, S, w], [B, h, S, v] -> [B, Q, h x v]; the query is already scaled.
+
+    The key is transposed in its last two axes only: onnxruntime folds that into the product.
+    """
+    scores = graph.matmul(query, graph.transpose(key, 0, 1, 3, 2))
+    mixed = graph.matmul(graph.op("Softmax", scores, axis=-1), value)
+    return graph.reshape(graph.transpose(mixed, 0, 2, 1, 3), 0, 0, -1)
+
+
+def self_attention(graph: Graph, value: Value, position: Value | None, weights: AttentionWeights, heads: int) -> Value:
+    """Self-attention of `value` [B, S, d] with `position` added to queries and keys, not to values.
+
+    Queries and keys read the same input, so they are one product.
+    """
+    dimension = weights.query.weight.shape[0]
+    width = dimension // heads
+    both = weights.query.scaled(width**-0.5).beside(weights.key)
+    placed = value if position is None else graph.add(value, position)
+    query, key = graph.split(both.apply(graph, placed), [dimension, dimension], axis=2)
+    mixed = attend(
+        graph,
+        split_heads(graph, query, heads, width),
+        split_heads(graph, key, heads, width),
+        split_heads(graph, weights.value.apply(graph, value), heads, width),
+    )
+    return weights.output.apply(graph, mixed)
