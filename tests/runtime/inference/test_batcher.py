@@ -1,0 +1,170 @@
+"""The batcher: who is batched with whom, who is dropped, and who survives a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inflare.runtime.inference.batcher import Batcher, BatchRule, CallerLeft, Inferred, stack
+from inflare.runtime.inference.gate import Gate, QueueFull
+from inflare.runtime.inference.sessions import Images, Outputs, SessionError
+
+T = TypeVar("T")
+POISON = 255
+
+
+class MeanSession:
+    """Answers each image with its mean inside its true size; fails on an image that is all 255."""
+
+    def __init__(self, takes_sizes: bool = False) -> None:
+        self.takes_sizes = takes_sizes
+        self.batches: list[int] = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
+        self.hold.wait(10)
+        self.batches.append(len(images))
+        if any(image.min() == POISON for image in images):
+            raise SessionError("poisoned")
+        pairs = zip(images, sizes, strict=True)
+        return {"mean": np.array([image[:h, :w].mean() for image, (h, w) in pairs], dtype=np.float32)}
+
+
+def image(value: int, side: int = 2) -> Images:
+    return np.full((side, side, 3), value, dtype=np.uint8)
+
+
+def run(work: Callable[[], Coroutine[None, None, T]]) -> T:
+    return asyncio.run(work())
+
+
+async def held(session: MeanSession, batcher: Batcher, images: list[Images]) -> list[object]:
+    """Submit one image that occupies the session, then `images` together; answers of the latter."""
+    session.hold.clear()
+    first = asyncio.create_task(batcher.infer(image(0)))
+    await asyncio.sleep(0)
+    rest = [asyncio.create_task(batcher.infer(each)) for each in images]
+    while batcher.pending < len(images) + 1:
+        await asyncio.sleep(0)
+    session.hold.set()
+    await first
+    return list(await asyncio.gather(*rest, return_exceptions=True))
+
+
+def values(answers: list[object]) -> list[object]:
+    return [float(a.outputs["mean"]) if isinstance(a, Inferred) else type(a) for a in answers]
+
+
+def with_batcher(session: MeanSession, rule: BatchRule, work: Callable[[Batcher], Awaitable[T]]) -> T:
+    async def body() -> T:
+        batcher = Batcher(session, rule, "test")
+        try:
+            return await work(batcher)
+        finally:
+            await batcher.close()
+
+    return run(body)
+
+
+def test_waiting_images_are_inferred_together_and_answered_apart() -> None:
+    session = MeanSession()
+    answers = with_batcher(session, BatchRule(8, 0), lambda b: held(session, b, [image(v) for v in (1, 2, 3)]))
+    assert values(answers) == [1, 2, 3]
+    assert session.batches[1:] == [3]
+
+
+def test_a_batch_never_exceeds_its_rule() -> None:
+    session = MeanSession()
+    with_batcher(session, BatchRule(2, 0), lambda b: held(session, b, [image(v) for v in (1, 2, 3)]))
+    assert session.batches[1:] == [2, 1]
+
+
+def test_different_shapes_share_no_batch_where_the_graph_takes_no_sizes() -> None:
+    session = MeanSession()
+    answers = with_batcher(session, BatchRule(8, 0), lambda b: held(session, b, [image(1), image(2, 4), image(3)]))
+    assert values(answers) == [1, 2, 3]
+    assert session.batches[1:] == [1, 1, 1]
+
+
+def test_different_shapes_are_padded_where_the_graph_takes_sizes() -> None:
+    session = MeanSession(takes_sizes=True)
+    answers = with_batcher(session, BatchRule(8, 0), lambda b: held(session, b, [image(1), image(2, 4)]))
+    assert values(answers) == [1, 2]
+    assert session.batches[1:] == [2]
+
+
+def test_one_bad_image_does_not_fail_its_neighbours() -> None:
+    session = MeanSession()
+    batch = [image(1), image(POISON), image(3)]
+    answers = with_batcher(session, BatchRule(8, 0), lambda b: held(session, b, batch))
+    assert values(answers) == [1, SessionError, 3]
+
+
+def test_a_caller_that_left_is_dropped_before_inference() -> None:
+    session = MeanSession()
+    with pytest.raises(CallerLeft):
+        with_batcher(session, BatchRule(1, 0), lambda b: b.infer(image(1), lambda: True))
+    assert session.batches == []
+
+
+def test_a_cancelled_caller_is_dropped_before_inference() -> None:
+    session = MeanSession()
+
+    async def work(batcher: Batcher) -> None:
+        session.hold.clear()
+        first = asyncio.create_task(batcher.infer(image(1)))
+        second = asyncio.create_task(batcher.infer(image(2)))
+        while batcher.pending < 2:
+            await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.sleep(0)
+        session.hold.set()
+        await first
+
+    with_batcher(session, BatchRule(1, 0), work)
+    assert session.batches == [1]
+
+
+def test_closing_answers_what_is_queued() -> None:
+    session = MeanSession()
+
+    async def work() -> float:
+        batcher = Batcher(session, BatchRule(1, 0), "test")
+        task = asyncio.create_task(batcher.infer(image(7)))
+        await asyncio.sleep(0)
+        await batcher.close()
+        return float((await task).outputs["mean"])
+
+    assert run(work) == 7
+
+
+def test_a_batch_waits_for_more_images_up_to_its_bound() -> None:
+    session = MeanSession()
+
+    async def work(batcher: Batcher) -> None:
+        await asyncio.gather(*(batcher.infer(image(v)) for v in (1, 2, 3)))
+
+    with_batcher(session, BatchRule(3, 60), work)  # a full batch does not wait out the minute
+    assert session.batches == [3]
+
+
+def test_stack_pads_at_the_bottom_and_right() -> None:
+    batch, sizes = stack([image(1, 1), image(2, 2)])
+    assert batch.shape == (2, 2, 2, 3)
+    assert batch[0, :, :, 0].tolist() == [[1, 0], [0, 0]]
+    assert sizes.tolist() == [[1, 1], [2, 2]]
+
+
+def test_the_gate_refuses_at_once_and_takes_again_after() -> None:
+    gate = Gate(1)
+    with gate.permit(), pytest.raises(QueueFull), gate.permit():
+        pass
+    with gate.permit():
+        assert gate.taken == 1
