@@ -104,6 +104,14 @@ class Store:
                 old.replace(folder)
             return self._read(card)
 
+    def stamp(self, card: Card) -> tuple[int, int] | None:
+        """Changes whenever the installed weights of `card` do; one stat, so it can be asked at every request."""
+        try:
+            status = self._folder(card).stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
     def lock(self, card: Card) -> Lock | None:
         """The record of where the installed weights came from, or None."""
         try:

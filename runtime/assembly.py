@@ -36,7 +36,7 @@ def total_memory() -> int:
 def open_catalog(settings: Settings) -> tuple[Catalog, Store]:
     """The cards that ship and the user's own, and where their weights are."""
     store = Store(settings.home, Catalog.builtin())
-    return store.catalog, store
+    return store.catalog(), store
 
 
 @asynccontextmanager

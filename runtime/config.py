@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from ..schemas.document import document
 from ..schemas.validate import Mismatch, schema
@@ -53,7 +53,7 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    missing: str
+    missing: Literal["embedded", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ def _pick(
         _check(f"flag {setting.key}", _nested(setting.key, value))
         return value, "flag"
     if setting.environment in environ:
-        value = _parse(setting, environ[setting.environment])
+        value = parse(setting, environ[setting.environment], f"environment {setting.environment}")
         _check(f"environment {setting.environment}", _nested(setting.key, value))
         return value, f"environment {setting.environment}"
     section, _, key = setting.key.rpartition(".")
@@ -253,7 +253,8 @@ def _nested(key: str, value: Any) -> dict[str, Any]:
     return {section: {name: value}} if section else {name: value}
 
 
-def _parse(setting: Setting, text: str) -> Any:
+def parse(setting: Setting, text: str, origin: str) -> Any:
+    """The value that `text`, from the environment or a flag, means for `setting`. Raises ConfigError."""
     kind = setting.schema.get("type", "string")
     try:
         match kind:
@@ -270,7 +271,7 @@ def _parse(setting: Setting, text: str) -> Any:
             case _:
                 return text
     except (ValueError, KeyError) as error:
-        rule = f"environment {setting.environment}: {text!r} is not of type {kind}"
+        rule = f"{origin}: {text!r} is not of type {kind}"
         raise ConfigError(f"{rule}. {setting.help}") from error
 
 

@@ -15,9 +15,9 @@ from time import perf_counter
 from ..models.card import Card
 from ..models.catalog import Catalog
 from ..models.detection import Detection
-from ..models.detector import Detector, OutputError, Prepared
+from ..models.detector import Detector, OutputsError, Prepared
 from ..models.image import ImageError
-from ..models.store import MissingWeights, Store, Weights
+from ..models.store import MissingWeights, Store, StoreError, Weights
 from . import faults
 from .config import Settings
 from .inference.batcher import CallerLeft, Inferred
@@ -87,10 +87,11 @@ class Engine:
         self._decoders = decoders
         self._gates: dict[str, Gate] = {}
         self._detectors: dict[str, Detector] = {}
+        self._found: dict[str, tuple[object, Weights]] = {}
 
     def find(self, model: str) -> Card:
         """The card of an id or alias. Raises NoSuchModel."""
-        card = self.catalog.find(model)
+        card = self.catalog.find(model) or self.store.find(model)  # the latter knows those added since the start
         if card is None:
             raise faults.NoSuchModel(model)
         return card
@@ -153,10 +154,19 @@ class Engine:
         return detector
 
     async def _weights(self, card: Card) -> Weights:
+        """What serves a card now; asked of the store again only when what is installed has changed."""
+        stamp = self.store.stamp(card)
+        known = self._found.get(card.id)
+        if known and known[0] == stamp:
+            return known[1]
         try:
-            return await asyncio.to_thread(self.store.weights, card, missing=self.settings.weights.missing)
+            weights = await asyncio.to_thread(self.store.weights, card, missing=self.settings.weights.missing)
         except MissingWeights as error:
             raise faults.WeightsMissing(str(error)) from error
+        except StoreError as error:
+            raise self._internal(error, card.id) from error
+        self._found[card.id] = (stamp, weights)
+        return weights
 
     async def _prepare(self, detector: Detector, job: Job) -> Prepared:
         limit = self.settings.limits.image_pixels
@@ -184,7 +194,7 @@ class Engine:
                 threshold=job.threshold,
                 keypoint_threshold=job.keypoint_threshold,
             )
-        except OutputError as error:
+        except OutputsError as error:
             raise self._internal(error, job.model) from error
 
     @staticmethod

@@ -21,6 +21,8 @@ from .http.app import App
 
 log = logging.getLogger("inflare.server")
 
+# hypercorn's own types of an application are wider than what it is given here.
+_hypercorn = cast(Any, hypercorn.asyncio).serve
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_S = 0.02
 # After a stop began: how long connections without a request may still bring one to be refused.
@@ -112,8 +114,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Callable
         app = App(engine, ready=not settings.runtime.preload)
         config = _config(settings, listener)
         finished = asyncio.Event()
-        application = cast(Any, app.asgi())
-        serving = asyncio.create_task(hypercorn.asyncio.serve(application, config, shutdown_trigger=finished.wait))
+        serving = asyncio.create_task(_hypercorn(app.asgi(), config, shutdown_trigger=finished.wait))
         try:
             for model in settings.runtime.preload:
                 await engine.preload(model)

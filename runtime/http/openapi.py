@@ -116,6 +116,6 @@ def _schema(account: bool) -> dict[str, Any]:
 
 
 def _operation(summary: str, media: str) -> dict[str, Any]:
-    answer = {"description": summary, "content": {media: {}}}
+    answer: dict[str, Any] = {"description": summary, "content": {media: {}}}
     statuses = {"200": answer, "503": answer} if summary.startswith("Whether models") else {"200": answer}
     return {"summary": summary, "responses": statuses}
