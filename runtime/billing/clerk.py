@@ -1,0 +1,254 @@
+"""The rules of the ledger for one group of commands inside one transaction: what is granted, refused, charged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..storage.instants import from_micros, to_micros
+from ..storage.journal import AccountKey, Group, JournalRow, KeyRow, ReservationRow
+from .errors import IdempotencyConflict, IdempotencyInFlight, InsufficientCredits, LedgerError
+from .orders import Charge, Order, Reservation
+from .wallets import Wallets, book_of, revenue_of
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Hold the price, claim the key."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Turn the reservation into a charge."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give the reservation back."""
+
+    order: Order
+
+
+Command = Reserve | Settle | Release
+Outcome = Reservation | Charge | LedgerError | None
+
+
+class Clerk:
+    """Carries out one group. `again` says that an earlier attempt may have been committed unnoticed, so that
+    what is found done is taken as done, not as a duplicate. The present is `now`, in microseconds."""
+
+    def __init__(self, group: Group, holder: str, now: int, *, again: bool = False) -> None:
+        self._group, self._holder, self._now, self._again = group, holder, now, again
+        self._next = 1
+        self._wallets = Wallets(group)
+        self._keys: dict[AccountKey, KeyRow] = {}
+        self._claims: dict[AccountKey, ReservationRow] = {}
+        self._rows: dict[str, ReservationRow] = {}
+        self._charges: dict[str, JournalRow] = {}
+        self._by_sequence: dict[int, JournalRow] = {}
+        self._living: set[str] | None = None
+        self._opened: dict[str, ReservationRow] = {}
+        self._closed: list[str] = []
+        self._journal: list[JournalRow] = []
+        self._settled_keys: list[KeyRow] = []
+
+    def carry_out(self, commands: Sequence[Command]) -> list[Outcome]:
+        """An outcome for each command, in order; a refusal is an outcome and undoes nothing else."""
+        self._load(commands)
+        outcomes = [self._outcome(command) for command in commands]
+        self._flush(sum(isinstance(command, Settle) for command in commands))
+        return outcomes
+
+    @property
+    def opened(self) -> bool:
+        """Whether the group wrote a reservation, which needs a living holder."""
+        return bool(self._opened)
+
+    def _load(self, commands: Sequence[Command]) -> None:
+        settles = sum(isinstance(command, Settle) for command in commands)
+        durable = [command for command in commands if command.order.durable]
+        if settles:
+            self._next = self._group.advance(settles)
+        elif durable:
+            self._group.lock()
+        if durable:
+            self._load_durable(durable)
+        if self._again:
+            self._charges = self._group.charges([command.order.request_id for command in commands])
+
+    def _load_durable(self, commands: Sequence[Command]) -> None:
+        pairs = {pair for command in commands if (pair := _pair(command.order))}
+        self._keys = self._group.keys(pairs)
+        self._by_sequence = self._group.entries([row.sequence for row in self._keys.values()])
+        reserving = [command.order for command in commands if isinstance(command, Reserve)]
+        self._claims = self._group.claims({pair for order in reserving if (pair := _pair(order))})
+        self._wallets.load({book_of(order.account) for order in reserving if order.prepaid})
+        known = commands if self._again else [c for c in commands if not isinstance(c, Reserve)]
+        self._rows = self._group.reservations([command.order.request_id for command in known])
+
+    def _outcome(self, command: Command) -> Outcome:
+        try:
+            if isinstance(command, Reserve):
+                return self._reserve(command.order)
+            if isinstance(command, Settle):
+                return self._settle(command.order)
+            return self._free(self._rows.get(command.order.request_id))
+        except LedgerError as refusal:
+            return refusal
+
+    def _reserve(self, order: Order) -> Reservation:
+        row = self._rows.get(order.request_id)
+        if row is not None and row.holder == self._holder:
+            return Reservation(order)  # the earlier attempt was committed
+        pair = _pair(order)
+        if pair is not None:
+            charge = self._charged_under(pair, order)
+            if charge is not None:
+                return Reservation(order, charge)
+            self._claim(pair, order)
+        self._require_funds(order)
+        self._open(order)
+        return Reservation(order)
+
+    def _settle(self, order: Order) -> Charge:
+        row = self._rows.get(order.request_id)
+        self._free(row)
+        done = self._charges.get(order.request_id)
+        if done is not None:
+            return _charge(done)
+        pair = _pair(order)
+        charge = None if pair is None else self._charged_under(pair, order)
+        if charge is not None:
+            return charge  # the lease ran out and a retry with the same key was quicker
+        if order.durable and row is None:
+            self._require_funds(order)  # the lease ran out and the hold was released
+        return self._append(order)
+
+    def _charged_under(self, pair: AccountKey, order: Order) -> Charge | None:
+        key = self._keys.get(pair)
+        if key is None:
+            return None
+        if not _same(key, order):
+            raise IdempotencyConflict(key.idempotency_key)
+        return _charge(self._by_sequence[key.sequence])
+
+    def _claim(self, pair: AccountKey, order: Order) -> None:
+        """See that nobody living claims the key. Raises IdempotencyConflict, IdempotencyInFlight."""
+        claim = self._claims.get(pair)
+        if claim is None:
+            return
+        if not self._lives(claim.holder):
+            self._free(claim)
+        elif _same(claim, order):
+            raise IdempotencyInFlight(pair[1])
+        else:
+            raise IdempotencyConflict(pair[1])
+
+    def _lives(self, holder: str) -> bool:
+        if holder == self._holder:
+            return True
+        if self._living is None:
+            self._living = self._group.living(self._now)
+        return holder in self._living
+
+    def _require_funds(self, order: Order) -> None:
+        if not order.prepaid:
+            return
+        available = self._wallets.available(book_of(order.account))
+        if available < order.nano_usd:
+            raise InsufficientCredits(order.account, order.nano_usd, available)
+
+    def _open(self, order: Order) -> None:
+        held = order.nano_usd if order.prepaid else 0
+        row = ReservationRow(
+            order.request_id,
+            self._holder,
+            order.account,
+            order.face,
+            order.model,
+            held,
+            order.idempotency_key,
+            order.body_hash or b"",
+        )
+        self._opened[row.request_id] = row
+        pair = _pair(order)
+        if pair is not None:
+            self._claims[pair] = row
+        self._wallets.move(book_of(order.account), held=held)
+
+    def _free(self, row: ReservationRow | None) -> None:
+        if row is None:
+            return
+        self._closed.append(row.request_id)
+        self._rows.pop(row.request_id, None)
+        if row.idempotency_key is not None:
+            self._claims.pop((row.account, row.idempotency_key), None)
+        self._wallets.move(book_of(row.account), held=-row.held)
+
+    def _append(self, order: Order) -> Charge:
+        row = JournalRow(
+            self._next + len(self._journal),
+            "charge",
+            to_micros(order.at),
+            order.account,
+            order.face,
+            order.model,
+            order.request_id,
+            order.nano_usd,
+        )
+        self._journal.append(row)
+        self._by_sequence[row.sequence] = row
+        self._wallets.move(book_of(order.account), nano_usd=-order.nano_usd)
+        self._wallets.move(revenue_of(order.face), nano_usd=order.nano_usd)
+        pair = _pair(order)
+        if pair is not None:
+            key = KeyRow(*pair, order.face, order.model, order.body_hash or b"", row.sequence)
+            self._keys[pair] = key
+            self._settled_keys.append(key)
+        return _charge(row)
+
+    def _flush(self, taken: int) -> None:
+        self._group.close(self._closed)
+        self._group.open(list(self._opened.values()))
+        if len(self._journal) < taken:
+            self._group.advance(len(self._journal) - taken)  # give back what no charge needed
+        if self._journal:
+            self._group.append(self._journal, [side for row in self._journal for side in _sides(row)])
+        self._group.settle_keys(self._settled_keys)
+        self._wallets.flush()
+
+
+def release_orphans(group: Group, now: int) -> int:
+    """Release the reservations whose process is dead at `now`; how many there were."""
+    group.lock()
+    orphans = group.orphans(now)
+    wallets = Wallets(group)
+    for row in orphans:
+        wallets.move(book_of(row.account), held=-row.held)
+    group.close([row.request_id for row in orphans])
+    wallets.flush()
+    group.bury(now)
+    return len(orphans)
+
+
+def _pair(order: Order) -> AccountKey | None:
+    return None if order.idempotency_key is None else (order.account, order.idempotency_key)
+
+
+def _same(row: KeyRow | ReservationRow, order: Order) -> bool:
+    return (row.face, row.model, row.body_hash) == (order.face, order.model, order.body_hash or b"")
+
+
+def _sides(row: JournalRow) -> tuple[tuple[int, str, int], ...]:
+    return (
+        (row.sequence, book_of(row.account), -row.nano_usd),
+        (row.sequence, revenue_of(row.face), row.nano_usd),
+    )
+
+
+def _charge(row: JournalRow) -> Charge:
+    return Charge(
+        row.request_id or "", row.account, row.model, row.face, row.nano_usd, row.sequence, from_micros(row.at)
+    )

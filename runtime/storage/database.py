@@ -1,0 +1,152 @@
+"""Opens the database that ledger and tokens share: SQLite (WAL) by path, PostgreSQL by URL through psycopg."""
+
+import os
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    ProgrammingError,
+)
+
+from .errors import DatabaseUnavailable, DuplicateRow, RowRefused, UnknownDatabase
+from .migrations import migrate
+
+Synchronous = Literal["NORMAL", "FULL"]
+
+WRITES = "inflare_writes"  # execution option: take the write lock when the transaction begins
+OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables, which keep a float from ever becoming money
+BUSY_SECONDS = 30  # how long a transaction waits for another process that is writing
+
+
+class Database:
+    """An open, migrated database; threads may share it, each transaction has its own connection.
+
+    `address` is a path, a `sqlite:///` URL or a `postgresql://` URL. `synchronous` is SQLite's: NORMAL survives
+    the death of the process, FULL also the loss of power. PostgreSQL keeps its own `synchronous_commit`.
+    Raises UnknownDatabase, SchemaTooNew, DatabaseUnavailable.
+    """
+
+    def __init__(self, address: str | Path, *, synchronous: Synchronous = "NORMAL") -> None:
+        self._url = _url(address)
+        self._engine = _sqlite(self._url, synchronous) if self.embedded else _postgres(self._url)
+        with self.write() as connection:
+            migrate(connection, str(self))
+
+    @property
+    def embedded(self) -> bool:
+        """True for SQLite."""
+        return self._url.get_backend_name() == "sqlite"
+
+    def __str__(self) -> str:
+        """The address without its password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def write(self) -> Generator[Connection]:
+        """A transaction that writes: committed at the end, rolled back by any exception.
+
+        Raises DatabaseUnavailable, RowRefused, and DuplicateRow where an identity is already taken.
+        """
+        with _translated(str(self)), self._engine.connect() as bare:
+            connection = bare.execution_options(**{WRITES: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Generator[Connection]:
+        """A transaction that only reads, from one snapshot. Raises DatabaseUnavailable."""
+        snapshot = {} if self.embedded else {"isolation_level": "REPEATABLE READ"}
+        with _translated(str(self)), self._engine.connect() as bare:
+            connection = bare.execution_options(**snapshot)
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+
+
+def _url(address: str | Path) -> URL:
+    text = str(address)
+    if "://" not in text:
+        return URL.create("sqlite", database=str(Path(text).expanduser()))
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise UnknownDatabase(text.split("://")[0], "not a database URL", _ADDRESSES) from error
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.database:
+        return url
+    if backend in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    raise UnknownDatabase(url.render_as_string(hide_password=True), "not a database of ours", _ADDRESSES)
+
+
+_ADDRESSES = "Give a file path, or postgresql://user:password@host/name"
+
+
+def _sqlite(url: URL, synchronous: Synchronous) -> Engine:
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise UnknownDatabase(f"SQLite {sqlite3.sqlite_version}", f"older than {oldest}", "Use a newer Python build")
+    _private_file(Path(url.database or ""))
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None  # the driver must not begin transactions by itself
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        # IMMEDIATE waits for the write lock here, once, rather than failing half-way through.
+        writes = connection.get_execution_options().get(WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _private_file(path: Path) -> None:
+    """Create the file for its owner only: it holds who owes what."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise DatabaseUnavailable(
+            str(path), f"cannot be opened ({error.strerror})", "Choose a writable path"
+        ) from error
+
+
+def _postgres(url: URL) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": BUSY_SECONDS})
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        remedy = 'Install the driver: pip install "inflare[postgres]"'
+        raise UnknownDatabase("postgresql", "needs the psycopg driver", remedy) from error
+
+
+@contextmanager
+def _translated(address: str) -> Generator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise DuplicateRow(address, _reason(error), "Use another identity") from error
+    except (DataError, ProgrammingError) as error:
+        raise RowRefused(address, _reason(error), "Report it with this message") from error
+    except DBAPIError as error:
+        remedy = "Check that the database is up, writable and has space"
+        raise DatabaseUnavailable(address, _reason(error), remedy) from error
+
+
+def _reason(error: DBAPIError) -> str:
+    return (str(error.orig).strip() or type(error.orig).__name__).splitlines()[0]
