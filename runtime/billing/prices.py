@@ -1,0 +1,79 @@
+"""What a request costs: the price book, from the models' cards, by face and model, versioned by date."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from ...models.card import Card, Face, Price
+
+Unit = Literal["request", "image"]
+BillingFace = Literal["cloudflare", "aigateway", "gigarouter"]
+
+# Workers AI's documents: $0.011 for 1,000 neurons. Shown, never billed in.
+NANO_USD_PER_NEURON = 11_000
+MICRO_NEURONS = 1_000_000  # in one neuron
+# detr-resnet-50's own figure, 0.6841666668 neurons a request, as the documents round it; its price divided by
+# the price of a neuron would be 0.6818.
+DETR_NANO_USD, DETR_MICRO_NEURONS = 7_500, 684_200
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The price in force: `nano_usd` a `unit`. `documented` is False where nobody published one; it is then 0."""
+
+    face: BillingFace
+    model: str
+    unit: Unit
+    nano_usd: int
+    since: date | None
+
+    @property
+    def documented(self) -> bool:
+        """Whether a price was published for this model on this face."""
+        return self.since is not None
+
+    def cost(self, images: int = 1) -> int:
+        """Nano-dollars of one request with so many images."""
+        return self.nano_usd * (images if self.unit == "image" else 1)
+
+    @property
+    def micro_neurons(self) -> int:
+        """Millionths of a neuron that a unit shows as on the Cloudflare face; 0 on the others."""
+        if self.face != "cloudflare":
+            return 0
+        if self.nano_usd == DETR_NANO_USD:
+            return DETR_MICRO_NEURONS
+        return self.nano_usd * MICRO_NEURONS // NANO_USD_PER_NEURON
+
+    @property
+    def neurons(self) -> str:
+        """For the header `cf-ai-neurons`: "0.6842"."""
+        return f"{self.micro_neurons / MICRO_NEURONS:.4f}"
+
+    def __str__(self) -> str:
+        if not self.documented:
+            return f"{self.model} on {self.face}: no documented price, charged 0"
+        return f"{self.model} on {self.face}: {self.nano_usd} nano-dollars per {self.unit} since {self.since}"
+
+
+class PriceBook:
+    """Prices by (face, model id or alias). A card's own price for the face goes before its price for every face;
+    gigarouter's price holds on every face that has none of its own. A price does not hold before its date."""
+
+    def __init__(self, cards: Iterable[Card]) -> None:
+        self._cards = {name: card for card in cards for name in reversed(card.ids)}
+
+    def quote(self, face: BillingFace, model: str, at: datetime) -> Quote:
+        """The price of `model` on `face` at `at` (aware; prices change at 00:00 UTC). A model without a card or
+        without a documented price costs 0."""
+        card, day = self._cards.get(model), at.astimezone(UTC).date()
+        price = None if card is None else _price(card, face, day)
+        name = model if card is None else card.id
+        if price is None:
+            return Quote(face, name, "request", 0, None)
+        return Quote(face, name, price.unit, price.nano_usd, price.since)
+
+
+def _price(card: Card, face: Face, day: date) -> Price | None:
+    return card.price(face, day) or card.price("gigarouter", day)
