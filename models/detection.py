@@ -1,0 +1,55 @@
+"""What every head returns and every face, drawing and binding reads: detections in pixels of the original
+image. Floats are kept as the network gave them; rounding is each face's own affair."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Corners in pixels of the original image. May pass its edges where the reference does not clip."""
+
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+
+    @property
+    def width(self) -> float:
+        """Pixels from left to right."""
+        return self.xmax - self.xmin
+
+    @property
+    def height(self) -> float:
+        """Pixels from top to bottom."""
+        return self.ymax - self.ymin
+
+
+@dataclass(frozen=True, slots=True)
+class Keypoint:
+    """One named joint: place in pixels, confidence 0..1, covariance [[xx, xy], [xy, yy]] in pixels squared.
+
+    The covariance is NaN where the network's numbers leave the range of a float. `visible` is false where the
+    confidence is below the caller's keypoint threshold.
+    """
+
+    name: str
+    x: float
+    y: float
+    confidence: float
+    visible: bool
+    covariance: tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One object: score 0..1, the card's label and class id, its box, and its joints where the model finds them.
+
+    `detection_confidence` is set by keypoint models only and equals the score that thresholds filter on.
+    """
+
+    score: float
+    label: str
+    class_id: int
+    box: Box
+    keypoints: tuple[Keypoint, ...] = ()
+    detection_confidence: float | None = None

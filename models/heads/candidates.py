@@ -1,0 +1,50 @@
+"""What the heads have in common: candidates in the reference's own order, before labels and thresholds, and the
+two formulas that every detector of the DETR family shares."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """N results in the order of the reference implementation.
+
+    scores float32 [N] in 0..1, labels int64 [N] (columns of the logits), queries int64 [N] (rows), boxes
+    float32 [N, 4] as xmin, ymin, xmax, ymax in pixels.
+    """
+
+    scores: Floats
+    labels: Indices
+    queries: Indices
+    boxes: Floats
+
+
+def corners(boxes: Floats, *, width: int, height: int, clip: bool) -> Floats:
+    """Boxes [N, 4] of cx, cy, w, h in 0..1 -> [N, 4] of xmin, ymin, xmax, ymax in pixels, clipped if wanted."""
+    half = boxes[:, 2:] * np.float32(0.5)
+    scale = np.asarray([width, height, width, height], np.float32)
+    result = np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1) * scale
+    if clip:
+        np.clip(result, 0, scale, out=result)
+    return result.astype(np.float32, copy=False)
+
+
+def sigmoid(values: NDArray[Any]) -> Floats:
+    """1 / (1 + e^-x), rounded once to float32; never overflows."""
+    return (0.5 * (1.0 + np.tanh(0.5 * values.astype(np.float64)))).astype(np.float32)
+
+
+def top(scores: Floats, count: int) -> Indices:
+    """Positions of the `count` highest of [N] scores, highest first; of equal ones the lower position first."""
+    count = min(count, scores.size)
+    if count <= 0:
+        return np.empty(0, np.int64)
+    floor = np.partition(scores, scores.size - count)[scores.size - count]
+    reach = np.flatnonzero(scores >= floor)
+    return reach[np.argsort(-scores[reach], kind="stable")][:count].astype(np.int64)
