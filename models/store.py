@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +65,10 @@ class Store:
     def __init__(self, home: Path, catalog: Catalog, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.folder = home / "models"
         self._builtin, self._clock = catalog, clock
+
+    def today(self) -> date:
+        """The day of now, UTC: the first of prices and cards that are made here."""
+        return self._clock().date()
 
     def catalog(self) -> Catalog:
         """The known models and the ones added here; a folder with an unreadable card is left out and logged."""

@@ -1,0 +1,92 @@
+"""A user's model gets a card, a place in the store and a price of its own."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inflare.models.card import Card, CardError
+from inflare.models.catalog import Catalog
+from inflare.models.foreign import Unfit
+from inflare.models.local import add_local
+from inflare.models.store import Store
+
+from .networks import Network
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def detr() -> Card:
+    found = Catalog.builtin().find("@cf/facebook/detr-resnet-50")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home", Catalog.builtin(), clock=lambda: NOON)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return Network().save(tmp_path / "my net.onnx")
+
+
+def added(store: Store, file: Path, **wishes: Any) -> Card:
+    return add_local(store, "@local/mine", file, detr(), **wishes)
+
+
+def test_an_added_model_is_served_under_its_name(store: Store, file: Path) -> None:
+    assert store.find("@local/mine") is None
+    card = added(store, file)
+    assert store.find("@local/mine") == card
+
+
+def test_an_added_model_is_installed(store: Store, file: Path) -> None:
+    weights = store.weights(added(store, file), missing="error")
+    assert (weights.origin, weights.card.labels) == ("installed", detr().labels)
+
+
+def test_the_record_names_the_file_and_its_bytes(store: Store, file: Path) -> None:
+    lock = store.lock(added(store, file))
+    assert lock is not None
+    (source,) = lock.source.files
+    assert (source.name, source.size) == ("my_net.onnx", file.stat().st_size)
+
+
+def test_the_prefix_may_be_left_out(store: Store, file: Path) -> None:
+    assert add_local(store, "mine", file, detr()).id == "@local/mine"
+
+
+def test_a_price_counts_from_today(store: Store, file: Path) -> None:
+    price = added(store, file, price=12).price("cloudflare", NOON.date())
+    assert price is not None and price.nano_usd == 12
+
+
+def test_no_price_is_inherited(store: Store, file: Path) -> None:
+    assert added(store, file).prices == ()
+
+
+def test_labels_are_the_users(store: Store, tmp_path: Path) -> None:
+    file = Network(classes=3).save(tmp_path / "net.onnx")
+    card = added(store, file, labels=("nut", "N/A"))
+    assert (card.labels, card.head.background, card.class_count) == (("nut", None), 2, 3)
+
+
+def test_what_does_not_fit_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    file = Network(classes=3).save(tmp_path / "net.onnx")
+    with pytest.raises(Unfit, match="expected float"):
+        added(store, file)
+    assert store.find("@local/mine") is None
+
+
+@pytest.mark.parametrize("name", ["", "@local/", "@local/a/b", "@local/../x", "@local/a b", "a--b", "@cf/x/y"])
+def test_a_name_that_is_no_local_id_is_refused(store: Store, file: Path, name: str) -> None:
+    with pytest.raises(CardError):
+        add_local(store, name, file, detr())
+
+
+def test_adding_again_takes_the_place(store: Store, file: Path) -> None:
+    added(store, file)
+    assert added(store, file, price=3) == store.find("@local/mine")
