@@ -178,7 +178,8 @@ def _rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     if picture.mode.startswith("I;16"):
         return _grey(_from_16_bit(np.asarray(picture).astype(np.float32)))
     if picture.mode in ("I", "F"):
-        return _grey(_from_range(np.asarray(picture).astype(np.float64)))
+        with np.errstate(invalid="ignore"):  # signalling NaNs
+            return _grey(_from_range(np.asarray(picture).astype(np.float64)))
     if picture.mode == "LAB":
         return _from_lab(picture)
     if picture.has_transparency_data:

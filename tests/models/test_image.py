@@ -84,6 +84,12 @@ def test_what_is_not_finite_is_black() -> None:
     assert pixels[0, :, 0].tolist() == [0, 0, 128, 0]
 
 
+def test_a_signalling_nan_is_black() -> None:
+    values = np.asarray([[0x7F800001, 0x3F000000]], np.uint32).view(np.float32)  # the second is 0.5
+    pixels = decode(_file(PIL.Image.fromarray(values), "TIFF"), max_pixels=LIMIT).pixels
+    assert pixels[0, 1, 0] == 128
+
+
 def test_a_transparent_palette_entry_is_white() -> None:
     picture = PIL.Image.new("P", (2, 2), 1)
     picture.putpalette([0, 0, 0, 255, 0, 0])
