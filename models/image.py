@@ -158,8 +158,10 @@ def _check(picture: ImageFile.ImageFile, raw: bytes, max_pixels: int) -> None:
     """Refuses what would cost too much memory or time, from the header alone."""
     slow = any(tile[0] in PIL.Image.DECODERS for tile in picture.tile)
     _admit(*picture.size, min(max_pixels, SLOW_PIXELS) if slow else max_pixels)
-    if picture.format in ("JPEG", "MPO") and nested.scans(raw) > nested.MAX_SCANS:
-        raise ImageError("too-large", f"the JPEG has more than {nested.MAX_SCANS} scans: save it as baseline")
+    if picture.format in ("JPEG", "MPO"):
+        scans, most = nested.scans(raw), min(nested.MAX_SCANS, nested.MAX_SCANNED // (picture.width * picture.height))
+        if scans > max(most, 1):
+            raise ImageError("too-large", f"the JPEG has {scans} scans, {most} are the limit: save it as baseline")
     if picture.format == "TIFF":
         tags: Any = getattr(picture, "tag_v2", {})
         tile_width, tile_height = int(tags.get(322, 1)), int(tags.get(323, 1))
@@ -209,7 +211,7 @@ def _from_16_bit(values: NDArray[Any]) -> NDArray[Any]:
 
 def _from_range(values: NDArray[np.float64]) -> NDArray[Any]:
     """Integers and floats carry no white level: 0..1, 0..255 and 0..65535 are taken for themselves, else the range
-    of the values is stretched. What is not finite is black."""
+    of the values is stretched. What is not finite takes the lowest value."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     values = np.nan_to_num(values, nan=low, posinf=low, neginf=low)

@@ -11,6 +11,7 @@ Size = tuple[int, int]
 MAX_TILE_COMPONENTS = 16_384
 # libtiff's own limit (LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER); real progressive files have about ten.
 MAX_SCANS = 100
+MAX_SCANNED = 1_000_000_000  # pixels of all scans together: seconds of work
 
 _JPEG2000_STARTS = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP")
 _PNG = re.compile(rb"\x89PNG\r\n\x1a\n....IHDR(........)", re.DOTALL)

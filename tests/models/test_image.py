@@ -78,13 +78,13 @@ def test_integers_beyond_16_bits_are_stretched() -> None:
     assert pixels[0, :, 0].tolist() == [0, 128, 255]
 
 
-def test_what_is_not_finite_is_black() -> None:
+def test_what_is_not_finite_is_as_dark_as_the_darkest() -> None:
     values = np.asarray([[np.nan, 0.0, 0.5, np.inf]], np.float32)
     pixels = decode(_file(PIL.Image.fromarray(values), "TIFF"), max_pixels=LIMIT).pixels
     assert pixels[0, :, 0].tolist() == [0, 0, 128, 0]
 
 
-def test_a_signalling_nan_is_black() -> None:
+def test_a_signalling_nan_is_read_like_any_other() -> None:
     values = np.asarray([[0x7F800001, 0x3F000000]], np.uint32).view(np.float32)  # the second is 0.5
     pixels = decode(_file(PIL.Image.fromarray(values), "TIFF"), max_pixels=LIMIT).pixels
     assert pixels[0, 1, 0] == 128
@@ -203,7 +203,13 @@ def test_jpeg_2000_with_too_many_tiles_is_too_large() -> None:
 def test_a_jpeg_of_many_scans_is_too_large() -> None:
     data = _file(_gradient(), "JPEG")
     scan = data.index(b"\xff\xda")
-    assert _kind(data[:-2] + data[scan:-2] * nested.MAX_SCANS + data[-2:])[1].startswith("the JPEG has more than")
+    assert _kind(data[:-2] + data[scan:-2] * nested.MAX_SCANS + data[-2:])[1].startswith("the JPEG has 101 scans")
+
+
+def test_a_large_jpeg_may_have_fewer_scans() -> None:
+    data = _file(PIL.Image.new("L", (5000, 5000)), "JPEG")
+    scan = data.index(b"\xff\xda")
+    assert _kind(data[:-2] + data[scan:-2] * 40 + data[-2:])[1].startswith("the JPEG has 41 scans, 40 are")
 
 
 def test_slow_codecs_have_a_limit_of_their_own() -> None:
