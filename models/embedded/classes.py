@@ -1,0 +1,43 @@
+"""The classes of the embedded detector: COCO's names, how each is drawn, and how it may stand in a scene."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from numpy.random import Generator
+
+from .animals import draw_bird, draw_cat, draw_dog
+from .pen import Pen
+from .street import draw_clock, draw_kite, draw_sports_ball, draw_stop_sign, draw_traffic_light
+from .vehicles import draw_bicycle, draw_bus, draw_car
+
+Draw = Callable[[Pen, Generator], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A class: COCO's name, its drawing (None: a person, who has joints), its usual size beside
+    the others, the standard deviation of its turn in radians, and whether it may be mirrored."""
+
+    name: str
+    draw: Draw | None
+    size: float = 1.0
+    turn: float = 0.1
+    mirrored: bool = True
+
+
+# In the order of the labels that the network gives.
+KINDS: tuple[Kind, ...] = (
+    Kind("person", None, 1.25, 0.1),
+    Kind("bicycle", draw_bicycle, 1.1, 0.12),
+    Kind("car", draw_car, 1.25, 0.06),
+    Kind("bus", draw_bus, 1.5, 0.05),
+    Kind("traffic light", draw_traffic_light, 0.8, 0.15, mirrored=False),
+    Kind("stop sign", draw_stop_sign, 0.75, 0.12, mirrored=False),
+    Kind("bird", draw_bird, 0.8, 0.25),
+    Kind("cat", draw_cat, 0.9, 0.1),
+    Kind("dog", draw_dog, 1.0, 0.1),
+    Kind("sports ball", draw_sports_ball, 0.5, 3.0),
+    Kind("kite", draw_kite, 0.95, 0.6),
+    Kind("clock", draw_clock, 0.7, 0.1, mirrored=False),
+)
+LABELS: tuple[str, ...] = tuple(kind.name for kind in KINDS)

@@ -1,0 +1,133 @@
+"""Trains the embedded detector on drawn scenes: `python -m inflare.models.embedded.train --minutes 80`.
+
+It can be stopped at any time and resumed; the averaged weights are written every few minutes."""
+
+import argparse
+import multiprocessing as mp
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .dataset import Batch, BatchStream, Recipe, draw_batches
+from .network import torch_module
+from .replicas import Replicas
+from .trainer import Plan, Progress, Trainer
+
+EPILOG = """
+examples:
+  python -m inflare.models.embedded.train --minutes 1 --out trial        a look at whether it runs
+  python -m inflare.models.embedded.train --minutes 80 --out run         the whole recipe, two cores
+  python -m inflare.models.embedded.train --minutes 80 --out run --resume  goes on after an interruption
+  python -m inflare.models.embedded.train --minutes 20 --replicas 1 --workers 12   one GPU, twelve cores
+then:
+  python -m inflare.models.embedded.export --run run --out detector.onnx
+  python -m inflare.models.embedded.evaluate --model detector.onnx
+
+Ctrl-C (or SIGTERM) writes a checkpoint and ends. The learning rate follows a cosine over the minutes spent
+training, so a resumed run may be given more or fewer minutes than before.
+"""
+
+
+def run(trainer: Trainer, plan: Plan, replicas: Replicas, batches: Callable[[], Batch]) -> None:
+    """Trains in rounds until the minutes are spent or a signal asks any replica to stop; the first replica
+    shows the progress and writes the state, the last one always."""
+    from tqdm import tqdm
+
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: stopping.append(received))
+    first, progress = replicas.rank == 0, trainer.progress
+    saved = began = time.monotonic()
+    before, stop = progress.seconds, False
+    bar = tqdm(
+        total=round(plan.minutes * 60), initial=round(before), unit="s", mininterval=5, smoothing=0, disable=not first
+    )
+    while progress.seconds < plan.minutes * 60 and not stop:
+        for _ in range(plan.round_steps):
+            trainer.step(batches())
+        replicas.average(trainer.network)
+        now = time.monotonic()
+        stop_asked, progress.seconds = replicas.largest([float(bool(stopping)), before + now - began])
+        stop = stop_asked > 0
+        progress.images += plan.batch * plan.round_steps * (replicas.count - 1)
+        if first:
+            trainer.follow()
+            bar.update(round(progress.seconds) - bar.n)
+            bar.set_postfix_str(summary(progress), refresh=False)
+        if first and now - saved > plan.save_every_s:
+            trainer.save()
+            saved = now
+    bar.close()
+    if first:
+        trainer.save()
+
+
+def summary(progress: Progress) -> str:
+    """One line on where the run stands."""
+    return f"step {progress.step}, {progress.images} pictures, loss {progress.loss:.2f}"
+
+
+def _replica(rank: int, options: argparse.Namespace, plan: Plan) -> None:
+    torch_module().set_num_threads(options.threads)
+    trainer = Trainer(plan)
+    if options.resume:
+        trainer.resume()
+    replicas = Replicas(rank, options.replicas, plan.out / f"meeting-{os.getppid()}")
+    # Another seed after each resumption and in each replica: no scene is drawn twice.
+    recipe = Recipe(plan.seed + 1000 * trainer.progress.starts, plan.batch)
+    if options.workers == 0:
+        batches = draw_batches(recipe, rank, trainer.side)
+        run(trainer, plan, replicas, lambda: next(batches))
+    else:
+        stream = BatchStream(recipe, [rank + options.replicas * worker for worker in range(options.workers)])
+        run(trainer, plan, replicas, stream.next)
+        stream.close()
+    replicas.close()
+    if rank == 0:
+        print(f"{summary(trainer.progress)}; averaged weights in {plan.out / 'average'}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Returns its exit status."""
+    options = _parser().parse_args(arguments)
+    plan = Plan(minutes=options.minutes, seed=options.seed, out=options.out)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    context = mp.get_context("spawn")
+    processes = [context.Process(target=_replica, args=(rank, options, plan)) for rank in range(options.replicas)]
+    for process in processes:
+        process.start()
+
+    def pass_on(number: int, _: object) -> None:
+        for process in processes:
+            if process.is_alive() and process.pid is not None:
+                os.kill(process.pid, number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the replicas as well
+    for process in processes:
+        process.join()
+    return max(abs(process.exitcode or 0) for process in processes)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m inflare.models.embedded.train",
+        description="Train the embedded detector on drawn scenes.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--minutes", type=float, required=True, help="wall time to train for, earlier parts of a resumed run included")
+    add("--seed", type=int, default=1, help="of weights and scenes (default 1; the held-out scenes have another)")
+    add("--out", type=Path, default=Path("build/embedded"), help="folder of the run (default build/embedded)")
+    add("--resume", action="store_true", help="go on from the state in --out")
+    add("--replicas", type=int, default=2, help="processes that train side by side, one a core (default 2)")
+    add("--threads", type=int, default=1, help="threads of each replica (default 1)")
+    add("--workers", type=int, default=0, help="processes that draw for each replica (default 0: it draws itself)")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
