@@ -1,0 +1,122 @@
+"""A multipart form with one file in it (RFC 7578). The boundary is read from the body, the header is not needed."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from .parameters import unique
+from .refused import Refused
+from .sniff import Buffer
+from .words import printable
+
+_MOST_PARTS = 64
+_LONGEST_FIELD = 4096  # bytes of a part that is no file
+_MOST_HEADERS = 8  # headers of one part
+_BOUNDARY = re.compile(rb"(?:\r?\n)*--([^\r\n]{1,200}?)[ \t]{0,16}\r\n")
+_SCALAR = re.compile(r"true|false|null|-?\d{1,17}(\.\d{1,17})?([eE][+-]?\d{1,3})?")
+
+
+@dataclass(slots=True)
+class _Part:
+    """One part as it arrives: its headers, and where in the body its data lies."""
+
+    headers: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    name: bytes = b""
+    start: int = 0
+    end: int = 0
+
+
+def read_multipart(body: Buffer) -> dict[str, Any]:
+    """The form as an object: the file's bytes under "image" whatever its field is called, other fields by name.
+
+    A field's text that is a JSON number, true, false or null becomes that value. Raises Refused.
+    """
+    data = body if isinstance(body, bytes) else bytes(body)
+    files: list[memoryview] = []
+    fields: list[tuple[str, Any]] = []
+    for part in _parts(data):
+        name, is_file = _disposition(part)
+        content = memoryview(data)[part.start : part.end]
+        if is_file:
+            files.append(content)
+        else:
+            fields.append((name, _value(name, content)))
+    if len(files) != 1:
+        raise Refused("malformed", f"the multipart form has {len(files)} files, exactly one is needed")
+    return {**unique(fields), "image": files[0]}
+
+
+def _parts(data: bytes) -> list[_Part]:
+    found = _BOUNDARY.match(data)
+    if found is None:
+        raise Refused("malformed", "starts with '--' but not with a multipart boundary line")
+    reader = _Reader()
+    try:
+        parser = MultipartParser(found[1], reader.callbacks(), max_header_count=_MOST_HEADERS)
+        parser.write(data)
+    except FormParserError as error:
+        at = getattr(error, "offset", -1)
+        raise Refused("malformed", f"the multipart form is broken at byte {max(at, 0)}") from None
+    if not reader.ended:
+        raise Refused("malformed", "the multipart form ends before its closing boundary")
+    return reader.parts
+
+
+class _Reader:
+    """Collects the parser's events; the whole body is given at once, so data is a place in it."""
+
+    def __init__(self) -> None:
+        self.parts: list[_Part] = []
+        self.ended = False
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin,
+            "on_part_data": self._data,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) == _MOST_PARTS:
+            raise Refused("malformed", f"the multipart form has more than {_MOST_PARTS} parts")
+        self.parts.append(_Part())
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        part = self.parts[-1]
+        part.start = part.start or start
+        part.end = end
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].name = data[start:end].lower()
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        part = self.parts[-1]
+        part.headers[part.name] = data[start:end]
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+def _disposition(part: _Part) -> tuple[str, bool]:
+    """The part's field name, and whether it is the file: one with a file name, or the field "image"."""
+    kind, options = parse_options_header(part.headers.get(b"content-disposition", b""))
+    if kind != b"form-data" or b"name" not in options:
+        raise Refused("malformed", "a part of the multipart form does not name its field")
+    name = options[b"name"].decode("utf-8", "replace")
+    return name, b"filename" in options or name == "image"
+
+
+def _value(name: str, content: memoryview) -> Any:
+    if len(content) > _LONGEST_FIELD:
+        raise Refused("malformed", f"the field '{printable(name)}' is longer than {_LONGEST_FIELD} bytes")
+    try:
+        text = str(content, "utf-8")
+    except UnicodeDecodeError:
+        raise Refused("malformed", f"the field '{printable(name)}' is not UTF-8") from None
+    return json.loads(text) if _SCALAR.fullmatch(text) else text
