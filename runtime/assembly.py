@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..models.catalog import Catalog
 from ..models.store import Store, Weights
+from .accounts import Accounts, Doorkeeper, load_key
+from .billing.allocation import Allocation
+from .billing.ledger import Ledger
+from .billing.till import Till
 from .config import Settings
 from .engine import Engine
 from .inference.batcher import BatchRule
 from .inference.pool import Pool
 from .inference.sessions import OnnxSession, SessionOptions, available_providers
+from .storage.database import Database
+from .storage.instants import utc_now
 
 log = logging.getLogger("inflare.runtime")
 
@@ -39,10 +47,41 @@ def open_catalog(settings: Settings) -> tuple[Catalog, Store]:
     return store.catalog(), store
 
 
+def open_database(settings: Settings) -> Database:
+    """The database of ledger and tokens, migrated. Raises StorageError."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    address = settings.ledger.database or settings.home / "ledger.sqlite"
+    return Database(address, synchronous="FULL" if settings.ledger.survive == "power" else "NORMAL")
+
+
+def open_accounts(settings: Settings, database: Database) -> Accounts:
+    """Accounts and their tokens."""
+    return Accounts(database, load_key(settings.home / "token.key"))
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """An engine, and who guards it: None in open mode."""
+
+    engine: Engine
+    doorkeeper: Doorkeeper | None
+
+
 @asynccontextmanager
 async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
-    """An engine that is ready to run jobs; on leaving, what it holds is finished and released."""
+    """An engine that is ready to run jobs; on leaving, what it holds is finished and released.
+
+    Raises StorageError where the ledger cannot be opened.
+    """
+    async with open_runtime(settings) as runtime:
+        yield runtime.engine
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
+    """An engine and its doorkeeper. Raises StorageError where the ledger cannot be opened."""
     catalog, store = open_catalog(settings)
+    database = await asyncio.to_thread(open_database, settings)
     options = SessionOptions(available_providers(settings.runtime.providers), settings.runtime.threads or cores())
     log.info("%s", options.choice.reason)
 
@@ -53,8 +92,14 @@ async def open_engine(settings: Settings) -> AsyncGenerator[Engine]:
     memory = settings.runtime.memory_mb << 20 or total_memory() // 2
     decoders = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
     pool = Pool(open_session, rule, memory)
+    ledger = Ledger(database)
+    till = Till(ledger, Allocation(ledger, settings.cloudflare.daily_neurons), utc_now)
     try:
-        yield Engine(settings, catalog, store, pool, decoders)
+        guarded = settings.auth.mode == "tokens"
+        doorkeeper = Doorkeeper(open_accounts(settings, database)) if guarded else None
+        yield Runtime(Engine(settings, catalog, store, pool, till, decoders), doorkeeper)
     finally:
         await pool.close()
         decoders.shutdown(wait=False, cancel_futures=True)
+        await ledger.close()
+        database.close()

@@ -62,17 +62,26 @@ class Limits:
     image_pixels: int
     timeout_s: float
     body_timeout_s: float
+    requests_per_minute: int
+    concurrent_per_account: int
 
 
 @dataclass(frozen=True, slots=True)
 class Cloudflare:
     threshold: float
     wrap_negative: bool
+    daily_neurons: int
 
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    mode: str
+    mode: Literal["open", "tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    database: str
+    survive: Literal["process", "power"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +118,7 @@ class Settings:
     limits: Limits
     cloudflare: Cloudflare
     auth: Auth
+    ledger: Ledger
     log: Log
     models: tuple[LocalModel, ...]
 
@@ -293,6 +303,7 @@ def _settings(values: Mapping[str, Any], base: Path) -> Settings:
         limits=section(Limits),
         cloudflare=section(Cloudflare),
         auth=section(Auth),
+        ledger=section(Ledger),
         log=section(Log),
         models=tuple(_local_model(entry, base) for entry in values["models"]),
     )

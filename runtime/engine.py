@@ -1,4 +1,4 @@
-"""The one use-case: find the model, admit, decode, infer, read. Every face and binding goes through here.
+"""The one use-case: find, admit, reserve, decode, infer, read, settle. Every face and binding goes through here.
 
 It speaks in frozen values and Faults; it knows no wire format, no HTTP and no command line.
 """
@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 from ..models.card import Card
@@ -19,9 +19,13 @@ from ..models.detector import Detector, OutputsError, Prepared
 from ..models.image import ImageError
 from ..models.store import MissingWeights, Store, StoreError, Weights
 from . import faults
+from .accounts import LOCAL, Account
+from .admission import Admission
+from .billing.orders import Charge
+from .billing.prices import BillingFace
+from .billing.till import Purchase, Till
 from .config import Settings
 from .inference.batcher import CallerLeft, Inferred
-from .inference.gate import Gate, QueueFull
 from .inference.pool import Pool
 from .inference.sessions import SessionError
 
@@ -37,34 +41,39 @@ class Job:
     """One inference request.
 
     model: any id or alias of a card. image: an encoded image file. thresholds: None leaves every detection
-    of the head in. departed: asked just before inference; a caller that left is dropped.
+    of the head in. departed: asked just before inference; a caller that left is dropped and pays nothing.
+    idempotency_key, body_hash: a repeat with the same key is answered again and charged once.
     """
 
     model: str
     image: bytes | memoryview
     request_id: str
-    account: str = "local"
-    face: str = "cloudflare"
+    account: Account = LOCAL
+    face: BillingFace = "cloudflare"
     threshold: float | None = None
     keypoint_threshold: float | None = None
+    idempotency_key: str | None = None
+    body_hash: bytes | None = None
     departed: Callable[[], bool] = _never
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Milliseconds of each step of one request."""
+    """Milliseconds of each step of one request; `settle` is the ledger's."""
 
     decode: float
     queue: float
     infer: float
     read: float
+    settle: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request gets: detections sorted by score, and which weights made them.
+    """What a request gets: detections sorted by score, which weights made them, and what it cost.
 
     model: the card's id. weights: "installed" or "embedded". width, height: of the image, in pixels.
+    neurons: the cost as Workers AI shows it. charge: None until it is settled.
     """
 
     detections: tuple[Detection, ...]
@@ -74,18 +83,23 @@ class Answer:
     height: int
     timings: Timings
     request_id: str
+    neurons: str = "0.0000"
+    charge: Charge | None = None
 
 
 class Engine:
     """Runs jobs on one event loop."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, store: Store, pool: Pool, decoders: Executor) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, store: Store, pool: Pool, till: Till, decoders: Executor
+    ) -> None:
         self.settings = settings
         self.catalog = catalog
         self.store = store
         self.pool = pool
+        self.till = till
+        self.admission = Admission(settings)
         self._decoders = decoders
-        self._gates: dict[str, Gate] = {}
         self._detectors: dict[str, Detector] = {}
         self._found: dict[str, tuple[object, Weights]] = {}
 
@@ -96,22 +110,22 @@ class Engine:
             raise faults.NoSuchModel(model)
         return card
 
-    def admitted(self, card: Card) -> int:
-        """Requests of a model that hold a permit now."""
-        return self._gate(card).taken
-
     async def run(self, job: Job) -> Answer:
-        """Answer one job. Raises a Fault; nothing else leaves."""
+        """Answer one job and charge it. Raises a Fault, and then nothing is charged; nothing else leaves."""
         card = self.find(job.model)
-        try:
-            with self._gate(card).permit():
-                async with asyncio.timeout(self.settings.limits.timeout_s):
-                    return await self._admitted(card, job)
-        except QueueFull as full:
-            raise faults.Overloaded("Capacity temporarily exceeded, please try again.") from full
-        except TimeoutError as error:
-            seconds = self.settings.limits.timeout_s
-            raise faults.Timeout(f"Request timeout: no answer within {seconds:g} s") from error
+        purchase = Purchase(
+            account=job.account,
+            face=job.face,
+            request_id=job.request_id,
+            idempotency_key=job.idempotency_key,
+            body_hash=job.body_hash,
+        )
+        with self.admission.admit(card, job.account):
+            async with self.till.sale(card, purchase) as sale:
+                answer = await self._bounded(card, job)
+                settling = perf_counter()
+        timings = replace(answer.timings, settle=(perf_counter() - settling) * 1e3)
+        return replace(answer, timings=timings, charge=sale.charge, neurons=sale.quote.neurons)
 
     async def preload(self, model: str) -> None:
         """Load a model before its first request. Raises a Fault."""
@@ -120,7 +134,15 @@ class Engine:
         except SessionError as error:
             raise self._internal(error, model) from error
 
-    async def _admitted(self, card: Card, job: Job) -> Answer:
+    async def _bounded(self, card: Card, job: Job) -> Answer:
+        seconds = self.settings.limits.timeout_s
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._answer(card, job)
+        except TimeoutError as error:
+            raise faults.Timeout(f"Request timeout: no answer within {seconds:g} s") from error
+
+    async def _answer(self, card: Card, job: Job) -> Answer:
         weights = await self._weights(card)
         detector = self._detector(weights)
         started = perf_counter()
@@ -144,9 +166,6 @@ class Engine:
             timings=timings,
             request_id=job.request_id,
         )
-
-    def _gate(self, card: Card) -> Gate:
-        return self._gates.setdefault(card.id, Gate(self.settings.runtime.queue))
 
     def _detector(self, weights: Weights) -> Detector:
         if (detector := self._detectors.get(weights.sha256)) is None:

@@ -13,13 +13,20 @@ Fault
 ├── BadAccount          the account in the path is malformed
 ├── MethodNotAllowed    the path exists, the method does not
 ├── Unauthenticated     no valid token
+├── Forbidden           a valid token that may not do this
+├── RateLimited         the account's requests a minute are used up
+├── AllocationExhausted the account's free allocation of the day is used up
+├── InsufficientCredits the account's wallet does not cover the price
+├── IdempotencyConflict the key was used for another request, or its first request still runs
 ├── WeightsMissing      the model is known, its weights are not installed, and no stand-in is allowed
-├── Overloaded          the model's queue is full
+├── Overloaded          the model's queue is full, or the account has too many requests at once
 ├── Stopping            the server is shutting down
 └── Internal            a bug or a broken engine; the text never says more
 """
 
 from __future__ import annotations
+
+import math
 
 
 class Fault(Exception):
@@ -86,22 +93,44 @@ class Unauthenticated(Fault):
     """No valid token."""
 
 
+class Forbidden(Fault):
+    """A valid token that may not do this."""
+
+
+class Waiting(Fault):
+    """The base of what passes by itself: `retry_after` is in whole seconds."""
+
+    def __init__(self, message: str, retry_after: float = 1) -> None:
+        super().__init__(message)
+        self.retry_after = max(1, math.ceil(retry_after))
+
+
+class RateLimited(Waiting):
+    """The account's requests a minute are used up."""
+
+
+class AllocationExhausted(Waiting):
+    """The account's free allocation of the day is used up."""
+
+
+class InsufficientCredits(Fault):
+    """The account's wallet does not cover the price."""
+
+
+class IdempotencyConflict(Waiting):
+    """The key was used for another request, or its first request still runs."""
+
+
 class WeightsMissing(Fault):
     """The model is known, its weights are not installed, and no stand-in is allowed."""
 
 
-class Overloaded(Fault):
-    """The model's queue is full; `retry_after` is in seconds."""
-
-    def __init__(self, message: str, retry_after: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+class Overloaded(Waiting):
+    """The model's queue is full, or the account has too many requests at once."""
 
 
-class Stopping(Fault):
+class Stopping(Waiting):
     """The server is shutting down."""
-
-    retry_after = 1
 
 
 class Internal(Fault):

@@ -15,9 +15,10 @@ from typing import Any, cast
 import hypercorn.asyncio
 import hypercorn.config
 
-from .assembly import open_engine
+from .assembly import open_runtime
 from .config import Settings
 from .http.app import App
+from .http.door import Door
 
 log = logging.getLogger("inflare.server")
 
@@ -56,7 +57,7 @@ def bind(settings: Settings) -> socket.socket:
     if not _loopback(ip) and settings.auth.mode == "open":
         raise ServeError(
             f'{ip} is not a loopback address and auth.mode is "open": anyone who reaches this machine could '
-            "use it. Bind 127.0.0.1 (dev.ip)."
+            'use it. Bind 127.0.0.1 (dev.ip), or set auth.mode = "tokens".'
         )
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -110,8 +111,9 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Callable
     for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on a loop
             loop.add_signal_handler(number, stop.set)
-    async with open_engine(settings) as engine:
-        app = App(engine, ready=not settings.runtime.preload)
+    async with open_runtime(settings) as runtime:
+        engine = runtime.engine
+        app = App(engine, Door(runtime.doorkeeper), ready=not settings.runtime.preload)
         config = _config(settings, listener)
         finished = asyncio.Event()
         serving = asyncio.create_task(_hypercorn(app.asgi(), config, shutdown_trigger=finished.wait))

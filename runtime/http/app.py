@@ -17,11 +17,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import faults
 from ..engine import Engine
+from . import workers
 from .cloudflare import CloudflareFace, render_fault
+from .door import Door
+from .faces import Face, render_for
 from .observe import Metrics, Observe, Traffic
 from .operations import Operations
 
 log = logging.getLogger("inflare.http")
+
+
+# Who tells a caller what went wrong: the first that owns the request; the last owns the rest.
+FACES = (workers.FACE, Face(lambda scope: True, render_fault))
 
 
 def _today() -> date:
@@ -33,6 +40,7 @@ class App:
     """The ASGI application of one engine, and what its server steers it by."""
 
     engine: Engine
+    door: Door = field(default_factory=lambda: Door(None))
     today: Callable[[], date] = _today
     metrics: Metrics = field(default_factory=Metrics)
     traffic: Traffic = field(default_factory=Traffic)
@@ -41,7 +49,11 @@ class App:
     def routes(self) -> list[BaseRoute]:
         """Every route, first match first."""
         operations = Operations(self.engine, self.metrics, self.traffic, lambda: self.ready)
-        return [*CloudflareFace(self.engine, self.today).routes(), *operations.routes()]
+        return [
+            *workers.WorkersFace(self.engine, self.door, self.today).routes(),
+            *CloudflareFace(self.engine, self.door, self.today).routes(),
+            *operations.routes(),
+        ]
 
     def middleware(self) -> list[Middleware]:
         """Every middleware, outermost first."""
@@ -81,7 +93,7 @@ class LastResort:
             log.exception("a request failed that should not have")
             if scope["type"] != "http" or started:
                 raise
-            await render_fault(faults.Internal())(scope, receive, send)
+            await render_for(FACES, scope, faults.Internal())(scope, receive, send)
 
 
 class Stopping:
@@ -95,7 +107,8 @@ class Stopping:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._traffic.stopping and scope["type"] == "http" and scope["path"] not in self._ANSWERED:
-            response = render_fault(faults.Stopping("The server is stopping, please try again."))
+            fault = faults.Stopping("The server is stopping, please try again.")
+            response = render_for(FACES, scope, fault)
             response.headers["connection"] = "close"
             await response(scope, receive, send)
             return
@@ -103,12 +116,12 @@ class Stopping:
 
 
 async def _fault(request: Request, error: Exception) -> Response:
-    return render_fault(error if isinstance(error, faults.Fault) else faults.Internal())
+    return render_for(FACES, request.scope, error if isinstance(error, faults.Fault) else faults.Internal())
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 405 and isinstance(error, HTTPException):
         allowed = tuple((error.headers or {}).get("Allow", "").split(", "))
-        return render_fault(faults.MethodNotAllowed(request.method, allowed))
-    return render_fault(faults.NoSuchRoute("No route for that URI"))
+        return render_for(FACES, request.scope, faults.MethodNotAllowed(request.method, allowed))
+    return render_for(FACES, request.scope, faults.NoSuchRoute("No route for that URI"))

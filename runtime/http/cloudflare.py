@@ -18,9 +18,11 @@ from starlette.routing import Route
 from ...models.card import Card
 from ...models.detection import Detection
 from .. import faults
+from ..accounts import Identity, Scope
 from ..config import Cloudflare
 from ..engine import Answer, Engine, Timings
 from . import catalogue
+from .door import Door
 from .intake import answer, read_payload, request_id
 
 # A real account id is 32 hex digits; on one's own machine a readable name will do.
@@ -53,6 +55,11 @@ WIRES: Mapping[type[faults.Fault], Wire] = {
     faults.BadAccount: Wire(404, 7003, routed=False),
     faults.MethodNotAllowed: Wire(405, 7001, routed=False),
     faults.Unauthenticated: Wire(401, 10000, routed=False),
+    faults.Forbidden: Wire(403, 10000, routed=False),
+    faults.RateLimited: Wire(429, 3021, "AiError: AiError: rate limiting: inference request per min rate reached: {}"),
+    faults.AllocationExhausted: Wire(429, 4006),
+    faults.InsufficientCredits: Wire(402, 3023),
+    faults.IdempotencyConflict: Wire(409, 5006, "AiError: Bad input: Error: {}"),
     faults.Overloaded: Wire(429, 3040),
     faults.Stopping: Wire(503, 3040),
     faults.Internal: Wire(500, 8005),
@@ -70,7 +77,7 @@ def render_fault(fault: faults.Fault) -> Response:
 
 def fault_headers(fault: faults.Fault) -> dict[str, str]:
     """Retry-After and Allow, where a fault knows them."""
-    if isinstance(fault, faults.Overloaded | faults.Stopping):
+    if isinstance(fault, faults.Waiting):
         return {"retry-after": str(fault.retry_after)}
     if isinstance(fault, faults.MethodNotAllowed):
         return {"allow": ", ".join(fault.allowed)}
@@ -112,15 +119,16 @@ def answer_headers(reply: Answer) -> dict[str, str]:
 
 def server_timing(timings: Timings) -> str:
     """Milliseconds of each step, in the form of the Server-Timing header."""
-    steps = ("decode", "queue", "infer", "read")
+    steps = ("decode", "queue", "infer", "read", "settle")
     return ", ".join(f"{step};dur={getattr(timings, step):.2f}" for step in steps)
 
 
 class CloudflareFace:
     """`/ai/run/…` and `/client/v4/accounts/{account}/ai/…`."""
 
-    def __init__(self, engine: Engine, today: Callable[[], date]) -> None:
+    def __init__(self, engine: Engine, door: Door, today: Callable[[], date]) -> None:
         self._engine = engine
+        self._door = door
         self._today = today
 
     def routes(self) -> list[Route]:
@@ -136,29 +144,28 @@ class CloudflareFace:
 
     async def run(self, request: Request) -> Response:
         """Detect what is in the posted image."""
-        _check_account(request)
+        identity = await enter(self._door, request)
         card = self._engine.find(request.path_params["model"])
         payload = await read_payload(request, card, self._engine.settings.limits)
         settings = self._engine.settings.cloudflare
-        reply = await answer(
-            request, self._engine, card, payload, face="cloudflare", threshold=settings.threshold or None
-        )
+        threshold = settings.threshold or None
+        reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)
         body = {
             "result": result_of(reply, settings),
             "success": True,
             "errors": [],
             "messages": _messages(reply),
         }
-        return JSONResponse(body, headers=answer_headers(reply))
+        return JSONResponse(body, headers={**answer_headers(reply), "cf-ai-neurons": reply.neurons})
 
     async def search(self, request: Request) -> Response:
         """List the models of this runtime."""
-        _check_account(request)
+        await enter(self._door, request, "read")
         return _success(catalogue.search(self._engine.catalog.cards, request.query_params, self._today()))
 
     async def schema(self, request: Request) -> Response:
         """The input and output documents of `?model=`."""
-        _check_account(request)
+        await enter(self._door, request, "read")
         card: Card = self._engine.find(request.query_params.get("model", ""))
         return _success(catalogue.schemas(card))
 
@@ -177,8 +184,10 @@ def _messages(reply: Answer) -> list[dict[str, Any]]:
     return [{"code": 1, "message": text}]
 
 
-def _check_account(request: Request) -> None:
+async def enter(door: Door, request: Request, needed: Scope = "run") -> Identity:
+    """Who asks; where the path names an account, it must be theirs. Raises BadAccount and what the door raises."""
     account = request.path_params.get("account")
     if account is not None and not _ACCOUNT.fullmatch(account):
         path = request.url.path[:200]
         raise faults.BadAccount(f"Could not route to {path}, perhaps your object identifier is invalid?")
+    return await door.enter(request, needed, account)

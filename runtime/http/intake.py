@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 
@@ -13,6 +15,8 @@ from ...models.card import Card
 from ...schemas.payload import Payload, Refused, decode, sniff
 from ...schemas.validate import Schema, schema, strict_schema
 from .. import faults
+from ..accounts import Account
+from ..billing.prices import BillingFace
 from ..config import Limits
 from ..engine import Answer, Engine, Job
 from .body import read_body
@@ -55,27 +59,56 @@ async def decode_payload(body: bytes | bytearray, card: Card) -> Payload:
             return decode(body, document)
         return await asyncio.to_thread(decode, body, document)
     except Refused as refused:
-        raise _FAULTS[refused.kind](refused.message) from refused
+        raise refusal(refused) from refused
 
 
-async def answer(request: Request, engine: Engine, card: Card, payload: Payload, **where: Any) -> Answer:
-    """Run one job for a request; a caller that disconnects is dropped before inference.
+def refusal(refused: Refused) -> faults.Fault:
+    """The fault of a body that was turned away."""
+    return _FAULTS[refused.kind](refused.message)
 
-    `where` names the account and the face, and the threshold that the face applies by itself.
+
+async def answer(
+    request: Request,
+    engine: Engine,
+    card: Card,
+    payload: Payload,
+    *,
+    account: Account,
+    face: BillingFace = "cloudflare",
+    threshold: float | None = None,
+) -> Answer:
+    """Run one job for a request; a caller that disconnects is dropped before inference and pays nothing.
+
+    `threshold` is what the face applies where the payload names none. A request with an Idempotency-Key header
+    is charged once however often it is sent.
     """
     gone = asyncio.Event()
-    threshold = payload.parameters.get("threshold", where.pop("threshold", None))
-    keypoint_threshold = payload.parameters.get("keypoint_threshold")
+    key = request.headers.get("idempotency-key")
     job = Job(
         model=card.id,
         image=payload.image,
         request_id=request_id(),
-        threshold=threshold if isinstance(threshold, int | float) else None,
-        keypoint_threshold=keypoint_threshold if isinstance(keypoint_threshold, int | float) else None,
+        account=account,
+        face=face,
+        threshold=_number(payload, "threshold", threshold),
+        keypoint_threshold=_number(payload, "keypoint_threshold", None),
+        idempotency_key=key,
+        body_hash=_digest(payload) if key is not None else None,
         departed=gone.is_set,
-        **where,
     )
     return await _watched(request, gone, lambda: engine.run(job))
+
+
+def _number(payload: Payload, name: str, default: float | None) -> float | None:
+    value = payload.parameters.get(name, default)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _digest(payload: Payload) -> bytes:
+    """What was asked, whatever form it came in: the image and the parameters."""
+    digest = hashlib.sha256(payload.image)
+    digest.update(json.dumps(payload.parameters, sort_keys=True).encode())
+    return digest.digest()
 
 
 async def _watched(request: Request, gone: asyncio.Event, work: Callable[[], Awaitable[T]]) -> T:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +28,7 @@ Make = Callable[..., Settings]
 
 
 def job(level: int = 255, departed: Callable[[], bool] = lambda: False, model: str = spots.MODEL) -> Job:
-    return Job(model=model, image=spots.png(level), request_id="r", departed=departed)
+    return Job(model=model, image=spots.png(level), request_id=str(uuid.uuid4()), departed=departed)
 
 
 def run(settings: Settings, work: Callable[[Engine], Awaitable[T]]) -> T:
@@ -85,8 +87,8 @@ def test_permits_are_given_back_after_failures(settings: Make) -> None:
     async def work(engine: Engine) -> int:
         for image in (b"\x89PNG\r\n\x1a\n broken", b"GIF89a"):
             with pytest.raises(faults.BadImage):
-                await engine.run(Job(model=spots.MODEL, image=image, request_id="r"))
-        return engine.admitted(engine.find(spots.MODEL))
+                await engine.run(replace(job(), image=image))
+        return engine.admission.taken(engine.find(spots.MODEL))
 
     assert run(settings(), work) == 0
 

@@ -78,6 +78,7 @@ def test_headers_tell_the_request_the_model_the_weights_and_the_time(request_to:
         "queue",
         "infer",
         "read",
+        "settle",
     ]
     assert headers["content-type"] == "application/json"
 
@@ -191,7 +192,7 @@ def all_faults() -> set[type[faults.Fault]]:
 
 
 def test_every_fault_has_a_row_in_the_table() -> None:
-    assert set(WIRES) == all_faults() - {faults.Fault}
+    assert set(WIRES) == all_faults() - {faults.Fault, faults.Waiting}
 
 
 FAULTS: list[faults.Fault] = [

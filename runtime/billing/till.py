@@ -1,0 +1,122 @@
+"""Where a request meets its price: reserved before any work, settled once it succeeded, released otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from ...models.card import Card
+from .. import faults
+from ..accounts import Account
+from ..storage.errors import StorageError
+from ..storage.instants import Clock
+from . import errors
+from .allocation import Allocation
+from .ledger import Ledger
+from .orders import Charge, Order, Reservation
+from .prices import BillingFace, PriceBook, Quote
+
+log = logging.getLogger("inflare.billing")
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What is bought: one inference request of `account` on `face`.
+
+    idempotency_key: the client's. body_hash: of what was asked, so that a key is not used for something else.
+    """
+
+    account: Account
+    face: BillingFace
+    request_id: str
+    images: int = 1
+    idempotency_key: str | None = None
+    body_hash: bytes | None = None
+
+
+class Sale:
+    """An open sale; `charge` is set once it is settled."""
+
+    def __init__(self, quote: Quote) -> None:
+        self.quote = quote
+        self.charge: Charge | None = None
+
+
+class Till:
+    """Sells inference requests against the ledger."""
+
+    def __init__(self, ledger: Ledger, allocation: Allocation, clock: Clock) -> None:
+        self.ledger = ledger
+        self._allocation = allocation
+        self._clock = clock
+
+    def quote(self, card: Card, face: BillingFace, at: datetime | None = None) -> Quote:
+        """The price of `card` on `face` now, or at `at`."""
+        return PriceBook((card,)).quote(face, card.id, at or self._clock())
+
+    @asynccontextmanager
+    async def sale(self, card: Card, purchase: Purchase) -> AsyncGenerator[Sale]:
+        """Reserve, run the body, then settle; a body that raises is released and costs nothing.
+
+        Raises InsufficientCredits, IdempotencyConflict, BadInput (a key that cannot be one), Internal.
+        """
+        sale = Sale(self.quote(card, purchase.face))
+        async with self._allocation.taken(purchase.account, sale.quote, self._clock()):
+            reservation = await self._reserve(card, purchase, sale.quote)
+            try:
+                yield sale
+            except BaseException as error:
+                await asyncio.shield(self._release(reservation, type(error).__name__))
+                raise
+            sale.charge = await asyncio.shield(self._settle(reservation))
+
+    async def _reserve(self, card: Card, purchase: Purchase, quote: Quote) -> Reservation:
+        try:
+            order = Order(
+                account=purchase.account.id,
+                face=purchase.face,
+                model=card.id,
+                nano_usd=quote.cost(purchase.images),
+                prepaid=purchase.account.prepaid,
+                request_id=purchase.request_id,
+                at=self._clock(),
+                idempotency_key=purchase.idempotency_key,
+                body_hash=purchase.body_hash,
+            )
+            return await self.ledger.reserve(order)
+        except (errors.LedgerError, StorageError) as error:
+            raise _fault(error) from error
+
+    async def _settle(self, reservation: Reservation) -> Charge:
+        try:
+            return await self.ledger.settle(reservation)
+        except (errors.LedgerError, StorageError) as error:
+            await self._release(reservation, "it could not be settled")
+            raise _fault(error) from error
+
+    async def _release(self, reservation: Reservation, reason: str) -> None:
+        try:
+            await self.ledger.release(reservation, reason)
+        except errors.ReservationClosed:
+            log.debug("%s was closed before it was released", reservation.order.request_id)
+        except (errors.LedgerError, StorageError) as error:
+            log.error("%s is not released yet: %s", reservation.order.request_id, error)
+
+
+def _fault(error: Exception) -> faults.Fault:
+    match error:
+        case errors.InsufficientCredits():
+            return faults.InsufficientCredits(str(error))
+        case errors.IdempotencyInFlight():
+            return faults.IdempotencyConflict(str(error), error.retry_after)
+        case errors.IdempotencyConflict():
+            return faults.IdempotencyConflict(str(error))
+        case errors.InvalidOrder():
+            return faults.BadInput(str(error))
+        case _:
+            log.error("the ledger failed: %s", error)
+            return faults.Internal()
