@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from inflare.models.catalog import Catalog
 from inflare.models.store import Store
 from inflare.runtime.billing.usage import UsageQuery
 from inflare.runtime.http.app import App
@@ -30,7 +31,7 @@ async def charged(app: App) -> tuple[int, int]:
 def reprice(app: App) -> None:
     """Give the test network a price."""
     spots.install(app.engine.settings.home, PRICED)
-    app.engine.catalog = Store(app.engine.settings.home, app.engine.catalog).catalog()
+    app.engine.catalog = Store(app.engine.settings.home, Catalog.builtin()).catalog()
 
 
 def test_a_success_is_charged_once(with_client: WithClient) -> None:
