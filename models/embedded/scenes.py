@@ -83,7 +83,7 @@ def scene_rng(seed: int, index: int) -> Generator:
 def draw_scene(rng: Generator, layout: Layout | None = None) -> Scene:
     """A random scene. Without a `layout`, of SCENE_SIDE² pixels in a random ratio of sides."""
     layout = layout or _any_layout(rng)
-    canvas = _Canvas(rng, layout)
+    canvas = Canvas(rng, layout)
     unit = math.sqrt(layout.width * layout.height)
     busy = rng.uniform(0.6, 1.2)
     for _ in range(int(rng.integers(0, 5))):
@@ -112,7 +112,7 @@ class _Placed:
     corner: tuple[int, int]
 
 
-class _Canvas:
+class Canvas:
     """The picture while it is composed, and who owns each of its pixels."""
 
     def __init__(self, rng: Generator, layout: Layout) -> None:
@@ -121,6 +121,11 @@ class _Canvas:
         self._image = draw_background(rng, layout.width, layout.height)
         self._owners = np.full((layout.height, layout.width), -1, dtype=np.int16)
         self._placed: list[_Placed] = []
+
+    @property
+    def picture(self) -> Pixels:
+        """What was drawn so far, before the camera: uint8 RGB [height, width, 3]."""
+        return np.array(self._image)
 
     def add_figure(self, kind: int, size: float) -> None:
         """A figure of class `kind`, about `size` pixels, at a free enough place; none where there is none."""

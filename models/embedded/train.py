@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from .dataset import Batch, BatchStream, Recipe, draw_batches
@@ -15,6 +16,7 @@ from .network import torch_module
 from .replicas import Replicas
 from .trainer import Plan, Progress, Trainer
 
+NEEDED = ("torch", "transformers", "scipy")
 EPILOG = """
 examples:
   python -m inflare.models.embedded.train --minutes 1 --out trial        a look at whether it runs
@@ -91,7 +93,10 @@ def _replica(rank: int, options: argparse.Namespace, plan: Plan) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command. Returns its exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        parser.error(f"training needs {', '.join(missing)}: pip install 'inflare[train]'")
     plan = Plan(minutes=options.minutes, seed=options.seed, out=options.out)
     plan.out.mkdir(parents=True, exist_ok=True)
     context = mp.get_context("spawn")

@@ -1,0 +1,89 @@
+"""Training pictures: cuts and flips keep boxes true, and batches follow from the seed."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from inflare.models.embedded.dataset import Batch, Recipe, augment, crop, draw_batches, fit, flip, targets
+from inflare.models.embedded.scenes import Scene, draw_scene, scene_rng
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return draw_scene(scene_rng(3, 1))
+
+
+def drawn(recipe: Recipe, worker: int = 0) -> Batch:
+    return next(draw_batches(recipe, worker, lambda: 64))
+
+
+def test_a_cut_measures_boxes_anew_from_the_pixels(scene: Scene) -> None:
+    cut = crop(scene, 20, 10, scene.width - 60, scene.height - 50)
+    for index, label in enumerate(cut.labels):
+        rows, columns = np.nonzero(cut.owners == index)
+        assert label.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+
+def test_a_cut_through_a_figure_drops_it_where_little_is_left(scene: Scene) -> None:
+    box = scene.labels[0].box
+    left = int(box[2]) - 2
+    assert all(
+        label.area >= 0.3 * scene.labels[0].area or label.kind != scene.labels[0].kind
+        for label in crop(scene, left, 0, scene.width - left, scene.height).labels
+    )
+
+
+def test_two_flips_give_the_scene_back(scene: Scene) -> None:
+    twice = flip(flip(scene))
+    assert np.array_equal(twice.pixels, scene.pixels)
+    assert [label.box for label in twice.labels] == [label.box for label in scene.labels]
+
+
+def test_a_flip_moves_boxes_with_the_pixels(scene: Scene) -> None:
+    mirrored = flip(scene)
+    for index, label in enumerate(mirrored.labels):
+        columns = np.nonzero((mirrored.owners == index).any(axis=0))[0]
+        assert (label.box[0], label.box[2]) == (columns.min(), columns.max() + 1)
+
+
+def test_augmented_labels_stay_in_the_picture(scene: Scene) -> None:
+    for seed in range(20):
+        seen = augment(np.random.default_rng(seed), scene)
+        boxes, _ = targets(seen)
+        corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2])
+        assert (corners > -1e-6).all()
+        assert (corners < 1 + 1e-6).all()
+
+
+def test_targets_are_centres_and_sizes_of_the_unit_square(scene: Scene) -> None:
+    boxes, kinds = targets(scene)
+    left, top, right, bottom = scene.labels[0].box
+    assert boxes[0] == pytest.approx(
+        [
+            (left + right) / 2 / scene.width,
+            (top + bottom) / 2 / scene.height,
+            (right - left) / scene.width,
+            (bottom - top) / scene.height,
+        ]
+    )
+    assert kinds.tolist() == [label.kind for label in scene.labels]
+
+
+def test_pictures_are_stretched_to_the_input(scene: Scene) -> None:
+    assert fit(scene.pixels).shape == (256, 256, 3)
+
+
+def test_batches_follow_from_the_seed() -> None:
+    one, other = (list(islice(draw_batches(Recipe(2, batch=3), 0, lambda: 64), 2)) for _ in range(2))
+    assert [batch.images.tobytes() for batch in one] == [batch.images.tobytes() for batch in other]
+
+
+def test_workers_draw_different_scenes() -> None:
+    assert drawn(Recipe(2, batch=2), 0).images.tobytes() != drawn(Recipe(2, batch=2), 1).images.tobytes()
+
+
+def test_a_batch_has_one_row_of_boxes_a_label() -> None:
+    batch = drawn(Recipe(4, batch=3))
+    assert batch.images.shape == (3, 3, 64, 64)
+    assert [len(boxes) for boxes in batch.boxes] == [len(kinds) for kinds in batch.kinds]
