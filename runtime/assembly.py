@@ -18,6 +18,7 @@ from .billing.allocation import Allocation
 from .billing.ledger import Ledger
 from .billing.till import Till
 from .config import Settings
+from .local_models import install_local
 from .engine import Engine
 from .inference.batcher import BatchRule
 from .inference.pool import Pool
@@ -42,8 +43,13 @@ def total_memory() -> int:
 
 
 def open_catalog(settings: Settings) -> tuple[Catalog, Store]:
-    """The cards that ship and the user's own, and where their weights are."""
+    """The cards that ship and the user's own, and where their weights are.
+
+    Raises ConfigError for a `[[models]]` entry that cannot be served.
+    """
     store = Store(settings.home, Catalog.builtin())
+    for model in settings.models:
+        install_local(store, model)
     return store.catalog(), store
 
 

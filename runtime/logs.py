@@ -46,6 +46,8 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """Send the logs of inflare and of the server to `stream` (standard error), from `level` on."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    # A broken form is told to the caller who sent it; python_multipart would warn the operator of each.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     for name, least in (("inflare", level.upper()), ("hypercorn.error", "WARNING")):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
