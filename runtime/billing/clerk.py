@@ -19,9 +19,10 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Turn the reservation into a charge."""
+    """Turn the reservation into a charge; `again` says that an earlier attempt may have been committed."""
 
     order: Order
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ class Clerk:
             self._group.lock()
         if durable:
             self._load_durable(durable)
-        if self._again:
-            self._charges = self._group.charges([command.order.request_id for command in commands])
+        doubtful = [c.order.request_id for c in commands if isinstance(c, Settle) and (self._again or c.again)]
+        self._charges = self._group.charges(doubtful)
 
     def _load_durable(self, commands: Sequence[Command]) -> None:
         pairs = {pair for command in commands if (pair := _pair(command.order))}

@@ -51,6 +51,7 @@ class Ledger:
         self._holder = secrets.token_hex(16)
         self._lease_ends = 0
         self._open: dict[str, Order] = {}
+        self._doubtful: set[str] = set()  # settled, perhaps: the database did not say
         self._unreleased: list[Command] = []  # the writer's: releases that the database refused
         self._closed = False
         interval = lease.total_seconds() / 3
@@ -88,7 +89,8 @@ class Ledger:
         """
         if reservation.charge is not None:
             return reservation.charge
-        return cast(Charge, await self._finish(Settle(reservation.order)))
+        doubtful = reservation.order.request_id in self._doubtful
+        return cast(Charge, await self._finish(Settle(reservation.order, again=doubtful)))
 
     async def release(self, reservation: Reservation, reason: str) -> None:
         """Give the reservation back uncharged; `reason` is logged. Where the database fails it is tried again until
@@ -158,10 +160,13 @@ class Ledger:
         if self._open.pop(order.request_id, None) is None:
             raise ReservationClosed(order.request_id)
         try:
-            return await self._ask(command)
+            outcome = await self._ask(command)
         except StorageError:
             self._open[order.request_id] = order
+            self._doubtful.add(order.request_id)
             raise
+        self._doubtful.discard(order.request_id)
+        return outcome
 
     # From here on: the writer's thread, except `_deliver`.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
 
-from ...models.card import Card, Face, Price
+from ...models.card import Card
 
 Unit = Literal["request", "image"]
 BillingFace = Literal["cloudflare", "aigateway", "gigarouter"]
@@ -20,7 +20,7 @@ DETR_NANO_USD, DETR_MICRO_NEURONS = 7_500, 684_200
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The price in force: `nano_usd` a `unit`. `documented` is False where nobody published one; it is then 0."""
+    """The price in force: `nano_usd` a `unit`; 0 where there is none."""
 
     face: BillingFace
     model: str
@@ -30,8 +30,8 @@ class Quote:
 
     @property
     def documented(self) -> bool:
-        """Whether a price was published for this model on this face."""
-        return self.since is not None
+        """Whether anybody published or set a price for this model on this face; if not, say that it is free."""
+        return self.nano_usd > 0
 
     def cost(self, images: int = 1) -> int:
         """Nano-dollars of one request with so many images."""
@@ -57,23 +57,26 @@ class Quote:
         return f"{self.model} on {self.face}: {self.nano_usd} nano-dollars per {self.unit} since {self.since}"
 
 
+def quote(card: Card, face: BillingFace, at: datetime) -> Quote:
+    """The price of a card's model on `face` at `at` (aware; prices change at 00:00 UTC).
+
+    The card's own price for the face goes before its price for every face, and gigarouter's holds on every face that
+    has neither. A price does not hold before its date; without one the model costs 0.
+    """
+    day = at.astimezone(UTC).date()
+    price = card.price(face, day) or card.price("gigarouter", day)
+    if price is None:
+        return Quote(face, card.id, "request", 0, None)
+    return Quote(face, card.id, price.unit, price.nano_usd, price.since)
+
+
 class PriceBook:
-    """Prices by (face, model id or alias). A card's own price for the face goes before its price for every face;
-    gigarouter's price holds on every face that has none of its own. A price does not hold before its date."""
+    """Prices by (face, model id or alias)."""
 
     def __init__(self, cards: Iterable[Card]) -> None:
-        self._cards = {name: card for card in cards for name in reversed(card.ids)}
+        self._cards = {name: card for card in cards for name in card.ids}
 
     def quote(self, face: BillingFace, model: str, at: datetime) -> Quote:
-        """The price of `model` on `face` at `at` (aware; prices change at 00:00 UTC). A model without a card or
-        without a documented price costs 0."""
-        card, day = self._cards.get(model), at.astimezone(UTC).date()
-        price = None if card is None else _price(card, face, day)
-        name = model if card is None else card.id
-        if price is None:
-            return Quote(face, name, "request", 0, None)
-        return Quote(face, name, price.unit, price.nano_usd, price.since)
-
-
-def _price(card: Card, face: Face, day: date) -> Price | None:
-    return card.price(face, day) or card.price("gigarouter", day)
+        """The price of `model` on `face` at `at`; 0 for a model without a card."""
+        card = self._cards.get(model)
+        return Quote(face, model, "request", 0, None) if card is None else quote(card, face, at)

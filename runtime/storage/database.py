@@ -38,8 +38,12 @@ class Database:
     def __init__(self, address: str | Path, *, synchronous: Synchronous = "NORMAL") -> None:
         self._url = _url(address)
         self._engine = _sqlite(self._url, synchronous) if self.embedded else _postgres(self._url)
-        with self.write() as connection:
-            migrate(connection, str(self))
+        try:
+            with self.write() as connection:
+                migrate(connection, str(self))
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def embedded(self) -> bool:
