@@ -24,16 +24,17 @@ def dump(card: Card) -> str:
 def _document(value: Any) -> dict[str, Any]:
     """A dataclass as the mapping that a card file holds: what is None or empty is left out."""
     entries = {_RENAMED.get(item.name, item.name): getattr(value, item.name) for item in fields(value)}
-    return {name: _plain(entry) for name, entry in entries.items() if entry not in (None, (), "")}
+    return {name: plain(entry) for name, entry in entries.items() if entry not in (None, (), "")}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A card, or a part of one, as what TOML and JSON can hold."""
     if isinstance(value, date):
         return value.isoformat()
     if is_dataclass(value):
         return _document(value)
     if isinstance(value, tuple):
-        return [_plain(item) for item in cast(tuple[Any, ...], value)]
+        return [plain(item) for item in cast(tuple[Any, ...], value)]
     return value
 
 

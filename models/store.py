@@ -136,10 +136,15 @@ class Store:
             self._swap(draft, self._folder(card))
         return self._checked(self._folder(card), card, lock)
 
+    def staging(self, card: Card) -> Path:
+        """Where files of a checkpoint are gathered before it is installed; kept after a failure, to go on from."""
+        return self._sibling(card, "download")
+
     def remove(self, card: Card) -> int:
         """Removes installed weights; the bytes that were freed, 0 where there were none."""
         with self.held(card):
             folder = self._folder(card)
+            shutil.rmtree(self.staging(card), ignore_errors=True)
             freed = sum(file.stat().st_size for file in folder.glob("*")) if folder.is_dir() else 0
             if folder.is_dir():
                 doomed = self._sibling(card, "old")

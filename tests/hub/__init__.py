@@ -1,0 +1,1 @@
+"""A model hub on loopback, real enough for its own client library."""
