@@ -21,7 +21,7 @@ from ..graph.images import Normalisation, detection_outputs, images_input
 from ..graph.layers import ACTIVATIONS, activate, layer_norm, linear, mlp
 from ..graph.position import sine_grid
 from .fields import Fields
-from .resnet_vd import ResNetVd
+from .resnet import ResNet
 from .weights import UnsupportedCheckpoint, Weights
 
 ANCHOR: Final = 0.05
@@ -39,7 +39,7 @@ class Config:
     """What of a config.json shapes the graph. `size` is the side of the square image."""
 
     size: int
-    backbone: ResNetVd
+    backbone: ResNet
     strides: tuple[int, ...]
     dimension: int
     encoder_dimension: int
@@ -68,7 +68,7 @@ class Config:
         fields.refuse_unless("model_type", "rt_detr", "rt_detr")
         config = cls(
             size=size,
-            backbone=ResNetVd.read(fields.part("backbone_config")),
+            backbone=ResNet.read(fields.part("backbone_config"), vd=True),
             strides=fields.integers("feat_strides", (8, 16, 32)),
             dimension=fields.get("d_model", 256),
             encoder_dimension=fields.get("encoder_hidden_dim", 256),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..graph import Array
 from ..graph.attention import AttentionWeights, Projection
 from ..graph.convolution import Kernel, fold_norm
+from .names import canonical_name
 
 
 class UnsupportedCheckpoint(Exception):
@@ -22,28 +23,6 @@ class UnsupportedCheckpoint(Exception):
         self.subject = subject
         self.rule = rule
         self.remedy = remedy
-
-
-_RENAMES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        # The hub's layout on the left, transformers 5's names in memory on the right.
-        (r"^module\.", ""),
-        (r"backbone\.conv_encoder\.", "backbone."),
-        (r"\.out_proj\.", ".o_proj."),
-        (r"(layers\.\d+)\.(fc[12])\.", r"\1.mlp.\2."),
-        (r"encoder\.encoder\.(\d+)\.layers\.", r"encoder.aifi.\1.layers."),
-        # RT-DETR's heads are shared between two places; files keep either.
-        (r"^(class_embed|bbox_embed)\.", r"model.decoder.\1."),
-    )
-)
-
-
-def canonical_name(name: str) -> str:
-    """The name that transformers 5 uses in memory for a key of either layout."""
-    for pattern, replacement in _RENAMES:
-        name = pattern.sub(replacement, name)
-    return name
 
 
 class Weights:

@@ -43,17 +43,22 @@ def split_heads(graph: Graph, value: Value, heads: int, width: int) -> Value:
     return graph.transpose(graph.reshape(value, 0, 0, heads, width), 0, 2, 1, 3)
 
 
-def attend(graph: Graph, query: Value, key: Value, value: Value) -> Value:
+def attend(graph: Graph, query: Value, key: Value, value: Value, bias: Value | None = None) -> Value:
     """Heads [B, h, Q, w], [B, h, S, w], [B, h, S, v] -> [B, Q, h x v]; the query is already scaled.
 
-    The key is transposed in its last two axes only: onnxruntime folds that into the product.
+    `bias` [B, 1, 1, S] is added to the scores. The key is transposed in its last two axes only:
+    onnxruntime folds that into the product.
     """
     scores = graph.matmul(query, graph.transpose(key, 0, 1, 3, 2))
+    if bias is not None:
+        scores = graph.add(scores, bias)
     mixed = graph.matmul(graph.op("Softmax", scores, axis=-1), value)
     return graph.reshape(graph.transpose(mixed, 0, 2, 1, 3), 0, 0, -1)
 
 
-def self_attention(graph: Graph, value: Value, position: Value | None, weights: AttentionWeights, heads: int) -> Value:
+def self_attention(
+    graph: Graph, value: Value, position: Value | None, weights: AttentionWeights, heads: int, bias: Value | None = None
+) -> Value:
     """Self-attention of `value` [B, S, d] with `position` added to queries and keys, not to values.
 
     Queries and keys read the same input, so they are one product.
@@ -68,5 +73,6 @@ def self_attention(graph: Graph, value: Value, position: Value | None, weights: 
         split_heads(graph, query, heads, width),
         split_heads(graph, key, heads, width),
         split_heads(graph, weights.value.apply(graph, value), heads, width),
+        bias,
     )
     return weights.output.apply(graph, mixed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +37,7 @@ def images_input(graph: Graph, normalisation: Normalisation, height: int | str, 
     return planes if offset is None else graph.op("Sub", planes, graph.constant(offset, "mean"))
 
 
-def detection_outputs(
-    graph: Graph, logits: Value, boxes: Value, queries: int | str, classes: int | Sequence[int]
-) -> None:
+def detection_outputs(graph: Graph, logits: Value, boxes: Value, queries: int, classes: int) -> None:
     """The outputs `logits` [B, Q, C] raw and `boxes` [B, Q, 4] cxcywh in 0..1 of the valid image."""
-    graph.output("logits", logits, ["batch", queries, classes if isinstance(classes, int) else "classes"])
+    graph.output("logits", logits, ["batch", queries, classes])
     graph.output("boxes", boxes, ["batch", queries, 4])
