@@ -115,10 +115,10 @@ class _Placed:
 class Canvas:
     """The picture while it is composed, and who owns each of its pixels."""
 
-    def __init__(self, rng: Generator, layout: Layout) -> None:
+    def __init__(self, rng: Generator, layout: Layout, background: Image.Image | None = None) -> None:
         self._rng = rng
         self._width, self._height = layout.width, layout.height
-        self._image = draw_background(rng, layout.width, layout.height)
+        self._image = background or draw_background(rng, layout.width, layout.height)
         self._owners = np.full((layout.height, layout.width), -1, dtype=np.int16)
         self._placed: list[_Placed] = []
 
@@ -129,6 +129,19 @@ class Canvas:
 
     def add_figure(self, kind: int, size: float) -> None:
         """A figure of class `kind`, about `size` pixels, at a free enough place; none where there is none."""
+        self._place(self._figure(kind, size), kind, attempts=6, most_hidden=0.5, out=0.16)
+
+    def put_figure(self, kind: int, size: float, foot: tuple[float, float]) -> None:
+        """A figure of class `kind`, about `size` pixels, standing with the middle of its lower edge at `foot`."""
+        figure = self._figure(kind, size)
+        self._paste(figure, kind, _standing(figure, foot))
+
+    def put_distractor(self, which: int, size: float, foot: tuple[float, float]) -> None:
+        """Number `which` of DISTRACTORS, about `size` pixels, standing at `foot`."""
+        figure = self._distractor(which, size, turn=0.0, stretch=1.0)
+        self._paste(figure, None, _standing(figure, foot))
+
+    def _figure(self, kind: int, size: float) -> Figure:
         spec, rng = KINDS[kind], self._rng
         longest = max(0.09 * math.sqrt(self._width * self._height), size * spec.size)
         turn = rng.normal(0, spec.turn)
@@ -138,22 +151,24 @@ class Canvas:
         mirrored = spec.mirrored and spec.draw is not None and bool(rng.random() < 0.5)
         placement = Placement(longest, float(turn), stretch, mirrored)
         if spec.draw is None:
-            figure = draw_person(rng, placement)
-        else:
-            pen = Pen(placement)
-            pen.ink = rng.uniform(0.4, 0.8) if rng.random() < 0.35 else None
-            spec.draw(pen, rng)
-            figure = Figure(pen.patch())
-        self._place(figure, kind, attempts=6, most_hidden=0.5, out=0.16)
+            return draw_person(rng, placement)
+        pen = Pen(placement)
+        pen.ink = rng.uniform(0.4, 0.8) if rng.random() < 0.35 else None
+        spec.draw(pen, rng)
+        return Figure(pen.patch())
 
     def add_distractor(self, size: float) -> None:
         """A thing without a label; it may hide a part of what is there."""
         rng = self._rng
         which = int(rng.integers(len(DISTRACTORS)))
         stretch = math.exp(rng.normal(0, 0.3))
-        pen = Pen(Placement(size * DISTRACTOR_SIZES[which], float(rng.normal(0, 0.06)), stretch))
-        DISTRACTORS[which](pen, rng)
-        self._place(Figure(pen.patch()), None, attempts=3, most_hidden=0.5, out=0.4)
+        figure = self._distractor(which, size, float(rng.normal(0, 0.06)), stretch)
+        self._place(figure, None, attempts=3, most_hidden=0.5, out=0.4)
+
+    def _distractor(self, which: int, size: float, turn: float, stretch: float) -> Figure:
+        pen = Pen(Placement(size * DISTRACTOR_SIZES[which], turn, stretch))
+        DISTRACTORS[which](pen, self._rng)
+        return Figure(pen.patch())
 
     def _place(self, figure: Figure, kind: int | None, attempts: int, most_hidden: float, out: float) -> None:
         tall, wide = figure.patch.height, figure.patch.width
@@ -226,6 +241,10 @@ class Canvas:
                 hidden = self._owners[int(y), int(x)] != index
                 rows[number] = (x, y, 1 if hidden else seen)
         return Joints(rows)
+
+
+def _standing(figure: Figure, foot: tuple[float, float]) -> tuple[int, int]:
+    return (round(foot[0] - figure.patch.width / 2), round(foot[1] - figure.patch.height))
 
 
 def extent(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:

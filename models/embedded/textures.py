@@ -22,11 +22,14 @@ def clouds(rng: Generator, width: int, height: int, cells: int) -> Field:
 
 def draw_background(rng: Generator, width: int, height: int) -> Image.Image:
     """A textured RGB background of the given size in pixels."""
-    image = _BACKDROPS[int(rng.integers(len(_BACKDROPS)))](rng, width, height)
-    grain = rng.uniform(2, 22)
-    field = clouds(rng, width, height, int(rng.integers(5, 60)))[:, :, None] * np.float32(grain)
+    return roughen(rng, _BACKDROPS[int(rng.integers(len(_BACKDROPS)))](rng, width, height), rng.uniform(2, 22))
+
+
+def roughen(rng: Generator, image: Image.Image, grain: float) -> Image.Image:
+    """The image with smooth noise laid over it, of about `grain` levels."""
+    field = clouds(rng, image.width, image.height, int(rng.integers(5, 60)))[:, :, None] * np.float32(grain)
     if rng.random() < 0.4:
-        field = field + clouds(rng, width, height, 4)[:, :, None] * np.float32(grain)
+        field = field + clouds(rng, image.width, image.height, 4)[:, :, None] * np.float32(grain)
     pixels = np.clip(np.asarray(image, dtype=np.float32) + field, 0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
 
@@ -40,7 +43,8 @@ def _plain(rng: Generator, width: int, height: int) -> Image.Image:
     return _gradient(muted(rng), muted(rng), width, height)
 
 
-def _outdoors(rng: Generator, width: int, height: int) -> Image.Image:
+def outdoors(rng: Generator, width: int, height: int) -> Image.Image:
+    """Sky over ground, perhaps with hills and a road."""
     sky = hsv(rng.uniform(0.52, 0.66), rng.uniform(0.1, 0.6), rng.uniform(0.6, 1.0))
     dusk = hsv(rng.uniform(0.02, 0.14), rng.uniform(0.1, 0.6), 0.95) if rng.random() < 0.3 else shade(sky, 1.4)
     image = _gradient(sky, dusk, width, height)
@@ -115,7 +119,8 @@ def _stripes(rng: Generator, width: int, height: int) -> Image.Image:
     return image
 
 
-def _room(rng: Generator, width: int, height: int) -> Image.Image:
+def room(rng: Generator, width: int, height: int) -> Image.Image:
+    """A wall over a wooden floor."""
     wall = muted(rng)
     image = _gradient(shade(wall, 1.15), wall, width, height)
     draw = ImageDraw.Draw(image)
@@ -146,4 +151,4 @@ def _marble(rng: Generator, width: int, height: int) -> Image.Image:
     return Image.fromarray((one + (two - one) * share).astype(np.uint8))
 
 
-_BACKDROPS = (_plain, _outdoors, _outdoors, _outdoors, _bricks, _tiles, _stripes, _room, _room, _blobs, _marble)
+_BACKDROPS = (_plain, outdoors, outdoors, outdoors, _bricks, _tiles, _stripes, room, room, _blobs, _marble)
