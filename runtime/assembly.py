@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..models.catalog import Catalog
@@ -18,11 +19,12 @@ from .billing.allocation import Allocation
 from .billing.ledger import Ledger
 from .billing.till import Till
 from .config import Settings
-from .local_models import install_local
 from .engine import Engine
 from .inference.batcher import BatchRule
 from .inference.pool import Pool
+from .inference.providers import cuda_devices
 from .inference.sessions import OnnxSession, SessionOptions, available_providers
+from .local_models import install_local
 from .storage.database import Database
 from .storage.instants import utc_now
 
@@ -51,6 +53,31 @@ def open_catalog(settings: Settings) -> tuple[Catalog, Store]:
     for model in settings.models:
         install_local(store, model)
     return store.catalog(), store
+
+
+def session_options(settings: Settings) -> tuple[SessionOptions, ...]:
+    """One entry a session of each model: one on the CPU, or one on each GPU. Logs the choice in one line."""
+    choice = available_providers(settings.runtime.providers)
+    devices = settings.runtime.devices or tuple(range(cuda_devices())) if choice.device == "gpu" else ()
+    where = f", GPU {', '.join(map(str, devices))}" if devices else ""
+    log.info("%s%s", choice.reason, where)
+    return tuple(
+        SessionOptions(
+            choice=choice,
+            threads=settings.runtime.threads or cores(),
+            device=device,
+            memory_limit=settings.runtime.gpu_memory_mb << 20,
+            cuda_graphs=settings.runtime.cuda_graphs and choice.device == "gpu",
+            cache=settings.home / "tensorrt",
+        )
+        for device in devices or (0,)
+    )
+
+
+def _open_session(options: SessionOptions, weights: Weights) -> OnnxSession:
+    if options.cache and "tensorrt" in options.choice.providers:
+        options.cache.mkdir(parents=True, exist_ok=True)
+    return OnnxSession(weights.path, options)
 
 
 def open_database(settings: Settings) -> Database:
@@ -88,16 +115,11 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """An engine and its doorkeeper. Raises StorageError where the ledger cannot be opened."""
     catalog, store = open_catalog(settings)
     database = await asyncio.to_thread(open_database, settings)
-    options = SessionOptions(available_providers(settings.runtime.providers), settings.runtime.threads or cores())
-    log.info("%s", options.choice.reason)
-
-    def open_session(weights: Weights) -> OnnxSession:
-        return OnnxSession(weights.path, options)
-
+    openers = [partial(_open_session, options) for options in session_options(settings)]
     rule = BatchRule(settings.runtime.max_batch, settings.runtime.max_wait_ms / 1e3)
     memory = settings.runtime.memory_mb << 20 or total_memory() // 2
     decoders = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
-    pool = Pool(open_session, rule, memory)
+    pool = Pool(openers, rule, memory)
     ledger = Ledger(database)
     till = Till(ledger, Allocation(ledger, settings.cloudflare.daily_neurons), utc_now)
     try:

@@ -48,6 +48,9 @@ class Runtime:
     max_wait_ms: float
     queue: int
     preload: tuple[str, ...]
+    devices: tuple[int, ...]
+    gpu_memory_mb: int
+    cuda_graphs: bool
     memory_mb: int
 
 

@@ -1,4 +1,4 @@
-"""One task owns a model's queue: it forms batches, drops callers that left, and feeds the session.
+"""One task owns a model's queue: it forms batches, drops callers that left, and feeds the lanes.
 
 Nothing else touches the queue. It is bounded from outside, by the permits of `gate.py`.
 """
@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .sessions import Images, Outputs, Session, SessionError
+from .lanes import Lane, Lanes
+from .sessions import Images, Outputs, SessionError
 
 
 class CallerLeft(Exception):
@@ -51,16 +51,16 @@ class _Entry:
 
 
 class Batcher:
-    """Owner of one model's queue and session."""
+    """Owner of one model's queue."""
 
-    def __init__(self, session: Session, rule: BatchRule, name: str) -> None:
+    def __init__(self, lanes: Lanes, rule: BatchRule, name: str) -> None:
         """Start the owner task; needs a running event loop."""
-        self._session = session
+        self.lanes = lanes
         self._rule = rule
         self._pending = 0
         self._closing = False
         self._queue: asyncio.Queue[_Entry | None] = asyncio.Queue()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"infer {name}")
+        self._running: set[asyncio.Task[None]] = set()
         self._owner = asyncio.create_task(self._own(), name=f"batcher {name}")
 
     @property
@@ -87,20 +87,33 @@ class Batcher:
             self._pending -= 1
 
     async def close(self) -> None:
-        """Finish what is queued, then stop the owner and its thread."""
+        """Finish what is queued, then stop the owner and the lanes."""
         self._closing = True
         self._queue.put_nowait(None)
         await self._owner
-        self._thread.shutdown(wait=False)
+        await self.lanes.close()
 
     async def _own(self) -> None:
         held: _Entry | None = None
         while (entry := held or await self._queue.get()) is not None:
+            # A lane first: while all are busy, more callers join the batch.
+            lane = await self.lanes.take()
             batch, held, closing = await self._gather(entry)
-            if batch := self._present(batch):
-                await self._answer(batch)
+            self._dispatch(lane, self._present(batch))
             if closing:
                 break
+
+    def _dispatch(self, lane: Lane, batch: Sequence[_Entry]) -> None:
+        task = asyncio.create_task(self._serve(lane, batch))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _serve(self, lane: Lane, batch: Sequence[_Entry]) -> None:
+        try:
+            if batch:
+                await self._answer(lane, batch)
+        finally:
+            self.lanes.give_back(lane)
 
     async def _gather(self, first: _Entry) -> tuple[list[_Entry], _Entry | None, bool]:
         """A batch that starts with `first`; an entry that does not fit it is held for the next."""
@@ -125,7 +138,7 @@ class Batcher:
         return batch, None, False
 
     def _fits(self, first: _Entry, entry: _Entry) -> bool:
-        return self._session.takes_sizes or first.pixels.shape == entry.pixels.shape
+        return self.lanes.takes_sizes or first.pixels.shape == entry.pixels.shape
 
     @staticmethod
     def _present(batch: Sequence[_Entry]) -> list[_Entry]:
@@ -139,27 +152,24 @@ class Batcher:
                 present.append(entry)
         return present
 
-    async def _answer(self, batch: Sequence[_Entry]) -> None:
+    @staticmethod
+    async def _answer(lane: Lane, batch: Sequence[_Entry]) -> None:
         started = perf_counter()
         try:
-            outputs = await self._run(batch)
-        except SessionError as error:
+            outputs = await lane.run(*stack([entry.pixels for entry in batch]))
+        except Exception as error:  # whatever it is, somebody waits for it
             if len(batch) > 1:  # one image must not fail its neighbours
                 for entry in batch:
-                    await self._answer([entry])
+                    await Batcher._answer(lane, [entry])
             elif not batch[0].answer.done():
-                batch[0].answer.set_exception(error)
+                known = isinstance(error, SessionError)
+                batch[0].answer.set_exception(error if known else SessionError(repr(error)))
             return
         took = perf_counter() - started
         for index, entry in enumerate(batch):
             if not entry.answer.done():
                 own = {name: values[index] for name, values in outputs.items()}
                 entry.answer.set_result(Inferred(own, started - entry.since, took))
-
-    async def _run(self, batch: Sequence[_Entry]) -> Outputs:
-        loop = asyncio.get_running_loop()
-        images, sizes = stack([entry.pixels for entry in batch])
-        return await loop.run_in_executor(self._thread, self._session.run, images, sizes)
 
 
 def stack(pixels: Sequence[Images]) -> tuple[Images, NDArray[np.int64]]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 
 from ...models.store import Weights
 from .batcher import Batcher, BatchRule
+from .lanes import Lane, Lanes
 from .sessions import Session
 
 log = logging.getLogger("inflare.pool")
@@ -40,9 +42,12 @@ class Loaded:
 class Pool:
     """Every loaded model of this process; used from one event loop."""
 
-    def __init__(self, open_session: Callable[[Weights], Session], rule: BatchRule, memory_limit: int) -> None:
-        """`memory_limit` is in bytes, of the estimate that `Loaded.memory` gives."""
-        self._open_session = open_session
+    def __init__(self, openers: Sequence[Callable[[Weights], Session]], rule: BatchRule, memory_limit: int) -> None:
+        """`openers` open one session each, such as one on each GPU; batches go to whichever is free.
+
+        `memory_limit` is in bytes, of the estimate that `Loaded.memory` gives.
+        """
+        self._openers = tuple(openers)
         self._rule = rule
         self._memory_limit = memory_limit
         self._loaded: OrderedDict[str, asyncio.Task[Loaded]] = OrderedDict()
@@ -86,14 +91,18 @@ class Pool:
 
     async def _load(self, weights: Weights) -> Loaded:
         started = perf_counter()
-        session = await asyncio.to_thread(self._open, weights)
-        loaded = Loaded(weights, Batcher(session, self._rule, weights.card.id))
+        name = weights.card.id
+        opened = [await asyncio.to_thread(self._open, opener, weights) for opener in self._openers]
+        openers = [partial(self._open, opener, weights) for opener in self._openers]
+        lanes = Lanes([Lane(*pair, name) for pair in zip(opened, openers, strict=True)])
+        loaded = Loaded(weights, Batcher(lanes, self._rule, name))
         log.info("loaded %s (%s) in %.2f s", weights.card.id, weights.origin, perf_counter() - started)
         self._evict(keep=weights.sha256, incoming=loaded.memory)
         return loaded
 
-    def _open(self, weights: Weights) -> Session:
-        session = self._open_session(weights)
+    @staticmethod
+    def _open(opener: Callable[[Weights], Session], weights: Weights) -> Session:
+        session = opener(weights)
         side = weights.card.input.size
         blank = np.zeros((1, side, side, 3), dtype=np.uint8)
         session.run(blank, np.array([[side, side]], dtype=np.int64))  # warm-up: the first run allocates

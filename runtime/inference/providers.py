@@ -45,6 +45,18 @@ def loadable(library: str) -> bool:
     return True
 
 
+def cuda_devices() -> int:
+    """How many GPUs the CUDA driver sees; 0 without a driver. Asked of the driver, so that no context is made."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
 def choose(wanted: Sequence[str], available: Sequence[str], can_load: Callable[[str], bool] = loadable) -> Choice:
     """The usable ones of `wanted`, in that order; the CPU where none is.
 

@@ -6,6 +6,7 @@ The served contract of a graph: `images` uint8 [batch, H, W, 3] and, where sizes
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +25,18 @@ Images = NDArray[np.uint8]
 Outputs = Mapping[str, NDArray[np.float32]]
 
 _ERRORS_ONLY = 3
+# Device buffers are kept for so many input shapes; DETR sees one for each aspect ratio.
+_SHAPES_KEPT = 8
+# What the engine's messages hold when a device, not an image, is at fault.
+_LOST = ("CUDA failure", "CUDA error", "CUBLAS", "CUDNN", "out of memory", "Failed to allocate memory", "device lost")
 
 
 class SessionError(Exception):
     """The engine could not load or run a graph; the cause is for the log."""
+
+
+class SessionLost(SessionError):
+    """The session's device failed or is out of memory: another session may succeed where this one no longer can."""
 
 
 class Session(Protocol):
@@ -41,10 +50,43 @@ class Session(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """`threads` is the number of CPU threads of one inference."""
+    """Where and how a graph runs.
+
+    threads: CPU threads of one inference. device: the GPU's number. memory_limit: bytes of the GPU's arena, 0 for
+    no limit. bind: keep inputs and outputs in device buffers (None: on a GPU). cuda_graphs: record each input
+    shape once and replay it. cache: where TensorRT keeps compiled engines.
+    """
 
     choice: Choice
     threads: int
+    device: int = 0
+    memory_limit: int = 0
+    bind: bool | None = None
+    cuda_graphs: bool = False
+    cache: Path | None = None
+
+    @property
+    def bound(self) -> bool:
+        """Whether device buffers are used."""
+        return self.choice.device == "gpu" if self.bind is None else self.bind
+
+    def providers(self) -> list[tuple[str, dict[str, str]]]:
+        """The engine's providers in order, each with its options; the CPU is always last."""
+        names = [name for name in self.choice.providers if name != "cpu"]
+        return [*((ENGINE_NAMES[name], self._options(name)) for name in names), (ENGINE_NAMES["cpu"], {})]
+
+    def _options(self, name: str) -> dict[str, str]:
+        if name == "cuda":
+            options = {
+                "device_id": str(self.device),
+                "arena_extend_strategy": "kSameAsRequested",  # the default doubles the arena at each growth
+                "enable_cuda_graph": str(int(self.cuda_graphs)),
+                "use_tf32": "0",  # fp32 means fp32; who wants speed converts to fp16
+            }
+            return options | ({"gpu_mem_limit": str(self.memory_limit)} if self.memory_limit else {})
+        cache = str(self.cache or "")
+        kept = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": cache, "trt_timing_cache_enable": "1"}
+        return {"device_id": str(self.device), **(kept if cache else {})}
 
 
 def available_providers(wanted: tuple[str, ...]) -> Choice:
@@ -63,15 +105,14 @@ class OnnxSession:
         settings.log_severity_level = _ERRORS_ONLY
         # Spinning threads steal the cores from decoding and from other models.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        names = [ENGINE_NAMES[name] for name in options.choice.providers]
-        if "cpu" not in options.choice.providers:
-            names.append(ENGINE_NAMES["cpu"])
         try:
-            self._session = _engine.InferenceSession(str(path), settings, providers=names)
+            self._session = _engine.InferenceSession(str(path), settings, providers=options.providers())
         except Exception as error:  # the engine's errors share no base class of their own
-            raise SessionError(f"{path.name}: {error}") from error
+            raise _error(path, error) from error
         self._inputs: dict[str, list[Any]] = {i.name: i.shape for i in self._session.get_inputs()}
         self._outputs: list[str] = [output.name for output in self._session.get_outputs()]
+        self._bindings: OrderedDict[tuple[int, ...], _Binding] = OrderedDict()
+        self._options = options
         self.path = path
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
 
@@ -80,23 +121,70 @@ class OnnxSession:
         """Whether a batch may hold images of different sizes, padded at the bottom and right."""
         return "sizes" in self._inputs
 
-    @property
-    def fixed_batch(self) -> int | None:
-        """The batch size that the graph was built for, or None where any will do."""
-        batch = self._inputs["images"][0]
-        return batch if isinstance(batch, int) else None
-
     def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
         """Infer a batch.
 
         images: uint8 [batch, H, W, 3], RGB. sizes: int64 [batch, 2], valid (height, width) of each.
         Returns float32 arrays by name, batch first. Raises SessionError.
         """
-        feed: dict[str, Any] = {"images": images}
+        feed: dict[str, NDArray[Any]] = {"images": images}
         if self.takes_sizes:
             feed["sizes"] = sizes
         try:
-            values = self._session.run(self._outputs, feed)
+            values = self._run_bound(feed) if self._options.bound else self._session.run(self._outputs, feed)
         except Exception as error:
-            raise SessionError(f"{self.path.name}: {error}") from error
+            raise _error(self.path, error) from error
         return dict(zip(self._outputs, values, strict=True))
+
+    def _run_bound(self, feed: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        shape = feed["images"].shape
+        binding = self._bindings.get(shape)
+        if binding is None:
+            binding = self._bindings[shape] = _Binding(self._session, feed, self._outputs, self._options)
+            if len(self._bindings) > _SHAPES_KEPT:
+                self._bindings.popitem(last=False)
+        self._bindings.move_to_end(shape)
+        return binding.run(feed)
+
+
+class _Binding:
+    """Device buffers for one input shape. Its addresses stay the same, so a recorded CUDA graph can be replayed."""
+
+    def __init__(
+        self, session: Any, feed: Mapping[str, NDArray[Any]], outputs: list[str], options: SessionOptions
+    ) -> None:
+        kind = "cuda" if options.choice.device == "gpu" else "cpu"
+        self._session, self._recorded = session, options.cuda_graphs
+        self._binding = session.io_binding()
+        self._buffers = {
+            name: _engine.OrtValue.ortvalue_from_shape_and_type(value.shape, value.dtype.type, kind, options.device)
+            for name, value in feed.items()
+        }
+        for name, buffer in self._buffers.items():
+            self._binding.bind_ortvalue_input(name, buffer)
+        for name in outputs:
+            self._binding.bind_output(name, kind, options.device)
+        self._run_options = _engine.RunOptions()
+        if self._recorded:
+            # Output addresses must be fixed too: one run without recording tells the shapes.
+            self._run_options.add_run_config_entry("gpu_graph_id", "-1")
+            self.run(feed)
+            self._fixed = list(self._binding.get_outputs())
+            for name, value in zip(outputs, self._fixed, strict=True):
+                self._binding.bind_ortvalue_output(name, value)
+            # Each shape has a graph of its own; the buffer's address names it.
+            number = self._buffers["images"].data_ptr() & 0x7FFFFFFF
+            self._run_options.add_run_config_entry("gpu_graph_id", str(number))
+
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """Copy in, compute, copy out."""
+        for name, value in feed.items():
+            self._buffers[name].update_inplace(value)
+        self._session.run_with_iobinding(self._binding, self._run_options)
+        return [np.array(value, copy=True) for value in self._binding.copy_outputs_to_cpu()]
+
+
+def _error(path: Path, error: Exception) -> SessionError:
+    text = f"{path.name}: {error}"
+    kind = SessionLost if any(mark.lower() in text.lower() for mark in _LOST) else SessionError
+    return kind(text)

@@ -22,17 +22,19 @@ def resident(pid: int) -> int:
 def test_every_hostile_file_is_answered_or_refused(shared_data: Path, tmp_path: Path) -> None:
     files = sorted(path for path in (shared_data / "nasty").rglob("*") if path.is_file())
     counts: Counter[int] = Counter()
-    with server(tmp_path, INFLARE_LOG_ACCESS="false") as (process, url):
-        with httpx.Client(base_url=url, timeout=60) as client:
-            client.post(RUN, content=spots.png(255))
-            before = resident(process.pid)
-            for path in files:
-                response = client.post(RUN, content=path.read_bytes())
-                counts[response.status_code] += 1
-                assert response.status_code in (200, 400, 413), path
-                assert response.json()["success"] is (response.status_code == 200), path
-            assert client.post(RUN, content=spots.png(255)).status_code == 200
-            after = resident(process.pid)
+    with (
+        server(tmp_path, INFLARE_LOG_ACCESS="false") as (process, url),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        client.post(RUN, content=spots.png(255))
+        before = resident(process.pid)
+        for path in files:
+            response = client.post(RUN, content=path.read_bytes())
+            counts[response.status_code] += 1
+            assert response.status_code in (200, 400, 413), path
+            assert response.json()["success"] is (response.status_code == 200), path
+        assert client.post(RUN, content=spots.png(255)).status_code == 200
+        after = resident(process.pid)
     print(f"{len(files)} files: {dict(counts)}; memory {before >> 20} -> {after >> 20} MB")
     assert counts[200] > 900
     assert after - before < _MEMORY_GROWTH

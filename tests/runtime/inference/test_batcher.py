@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from inflare.runtime.inference.batcher import Batcher, BatchRule, CallerLeft, Inferred, stack
 from inflare.runtime.inference.gate import Gate, QueueFull
-from inflare.runtime.inference.sessions import Images, Outputs, SessionError
+from inflare.runtime.inference.lanes import Lane, Lanes
+from inflare.runtime.inference.sessions import Images, Outputs, SessionError, SessionLost
 
 T = TypeVar("T")
 POISON = 255
@@ -35,6 +36,10 @@ class MeanSession:
             raise SessionError("poisoned")
         pairs = zip(images, sizes, strict=True)
         return {"mean": np.array([image[:h, :w].mean() for image, (h, w) in pairs], dtype=np.float32)}
+
+
+def lanes(*sessions: MeanSession) -> Lanes:
+    return Lanes([Lane(session, lambda: MeanSession(), "test") for session in sessions])
 
 
 def image(value: int, side: int = 2) -> Images:
@@ -64,7 +69,7 @@ def values(answers: list[object]) -> list[object]:
 
 def with_batcher(session: MeanSession, rule: BatchRule, work: Callable[[Batcher], Awaitable[T]]) -> T:
     async def body() -> T:
-        batcher = Batcher(session, rule, "test")
+        batcher = Batcher(lanes(session), rule, "test")
         try:
             return await work(batcher)
         finally:
@@ -136,7 +141,7 @@ def test_closing_answers_what_is_queued() -> None:
     session = MeanSession()
 
     async def work() -> float:
-        batcher = Batcher(session, BatchRule(1, 0), "test")
+        batcher = Batcher(lanes(session), BatchRule(1, 0), "test")
         task = asyncio.create_task(batcher.infer(image(7)))
         await asyncio.sleep(0)
         await batcher.close()
@@ -153,6 +158,56 @@ def test_a_batch_waits_for_more_images_up_to_its_bound() -> None:
 
     with_batcher(session, BatchRule(3, 60), work)  # a full batch does not wait out the minute
     assert session.batches == [3]
+
+
+def test_a_busy_lane_leaves_the_next_batch_to_another() -> None:
+    slow, quick = MeanSession(), MeanSession()
+
+    async def work() -> float:
+        batcher = Batcher(lanes(slow, quick), BatchRule(1, 0), "test")
+        slow.hold.clear()
+        first = asyncio.create_task(batcher.infer(image(1)))
+        await asyncio.sleep(0)
+        second = await batcher.infer(image(2))
+        slow.hold.set()
+        await first
+        await batcher.close()
+        return float(second.outputs["mean"])
+
+    assert run(work) == 2
+    assert (slow.batches, quick.batches) == ([1], [1])
+
+
+class DyingSession(MeanSession):
+    """Its device fails at every run."""
+
+    def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
+        raise SessionLost("CUDA failure 2: out of memory")
+
+
+def test_a_session_whose_device_failed_is_replaced_and_its_batch_run_once_more() -> None:
+    async def work() -> tuple[float, int]:
+        kept = lanes(DyingSession())
+        batcher = Batcher(kept, BatchRule(1, 0), "test")
+        answer = await batcher.infer(image(5))
+        await batcher.close()
+        return float(answer.outputs["mean"]), kept.lost
+
+    assert run(work) == (5, 1)
+
+
+def test_a_failure_that_no_session_survives_reaches_the_caller() -> None:
+    async def work() -> int:
+        kept = Lanes([Lane(DyingSession(), DyingSession, "test")])
+        batcher = Batcher(kept, BatchRule(1, 0), "test")
+        with pytest.raises(SessionLost):
+            await batcher.infer(image(5))
+        with pytest.raises(SessionLost):
+            await batcher.infer(image(5))
+        await batcher.close()
+        return kept.lost
+
+    assert run(work) == 2
 
 
 def test_stack_pads_at_the_bottom_and_right() -> None:
