@@ -24,9 +24,10 @@ _MOST_CLASSES = 100_000
 Document = Mapping[str, Any]
 
 
-def build(directory: Path, card: Card) -> bytes:
+def build(directory: Path, card: Card, *, decoder_layers: int | None = None) -> bytes:
     """The ONNX graph, in the served contract, of the checkpoint in `directory`; a prebuilt graph is wrapped.
 
+    `decoder_layers` keeps only the first of the decoder's, which RT-DETR allows without retraining.
     Raises foreign.Unfit, or architectures' UnsupportedCheckpoint.
     """
     graphs = [file.name for file in card.source.files if file.name.endswith(".onnx")]
@@ -34,7 +35,7 @@ def build(directory: Path, card: Card) -> bytes:
         return wrap(directory / graphs[0], card)
     from .architectures import compile_checkpoint
 
-    return compile_checkpoint(directory, card).SerializeToString()
+    return compile_checkpoint(directory, card, decoder_layers=decoder_layers).SerializeToString()
 
 
 def checkpoint_card(model: str, directory: Path, source: Source, *, author: str, today: date) -> Card:

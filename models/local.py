@@ -1,16 +1,17 @@
-"""A user's own ONNX file as a model of this machine: a card made like that of a known model, and its weights
+"""A user's own ONNX file or checkpoint folder as a model of this machine: a card made for it, and its weights
 installed in the served contract."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from .card import NOT_A_CLASS, Card, CardError, Price, Source, SourceFile, model_uuid, parse
 from .card_text import dump
+from .checkpoint import build, checkpoint_card, local_source
 from .digest import file_digest
 from .foreign import wrap
-from .store import Store
+from .store import Store, recorded
 
 PREFIX = "@local/"
 
@@ -34,6 +35,45 @@ def add_local(
     return card
 
 
+def add_checkpoint(
+    store: Store,
+    name: str,
+    directory: Path,
+    *,
+    labels: Sequence[str] | None = None,
+    price: int | None = None,
+    build: Callable[[Path, Card], bytes] = build,
+) -> Card:
+    """Installs a checkpoint folder (config.json, preprocessor_config.json, model.safetensors) as `@local/name`.
+
+    The configuration says how it is prepared and read; `labels` and `price` as in `add_local`. Raises CardError,
+    OSError, and what `build` raises for weights that can't be built.
+    """
+    model_id = _model_id(name)
+    source = local_source(directory)
+    made = checkpoint_card(model_id, directory, source, author="local", today=store.today())
+    card = replace(
+        made,
+        labels=made.labels if labels is None else _named(labels),
+        prices=_prices(store, price),
+        source=recorded(source, directory),
+    )
+    if len(card.labels) != len(made.labels):
+        rule = f"are {len(card.labels)}, the checkpoint has {len(made.labels)} classes"
+        raise CardError(model_id, "labels", rule, "Name every class, N/A for one that is never reported")
+    card = parse(dump(card), model_id)
+    store.add_file(card, build(directory, card), source=card.source)
+    return card
+
+
+def _named(labels: Sequence[str]) -> tuple[str | None, ...]:
+    return tuple(None if label in ("", NOT_A_CLASS) else label for label in labels)
+
+
+def _prices(store: Store, nano_usd: int | None) -> tuple[Price, ...]:
+    return () if nano_usd is None else (Price("*", "request", nano_usd, store.today()),)
+
+
 def _model_id(name: str) -> str:
     short = name.removeprefix(PREFIX)
     if not short or "/" in short:
@@ -42,8 +82,7 @@ def _model_id(name: str) -> str:
 
 
 def _card(store: Store, model_id: str, file: Path, like: Card, labels: Sequence[str] | None, price: int | None) -> Card:
-    today = store.today()
-    named = like.labels if labels is None else tuple(None if label in ("", NOT_A_CLASS) else label for label in labels)
+    named = like.labels if labels is None else _named(labels)
     if like.keypoints and named != like.labels:
         raise CardError(model_id, "labels", f"the keypoints of {like.id} go with its labels", "Leave labels out")
     card = replace(
@@ -55,12 +94,12 @@ def _card(store: Store, model_id: str, file: Path, like: Card, labels: Sequence[
         description=f"A model of your own, prepared and read like {like.id}.",
         author="local",
         licence="unknown",
-        created_at=today.isoformat(),
+        created_at=store.today().isoformat(),
         architecture="onnx",
         labels=named,
         source=_source(file),
         head=replace(like.head, background=_background(like, len(named))),
-        prices=() if price is None else (Price("*", "request", price, today),),
+        prices=_prices(store, price),
         documented=(),
         properties=(),
         expectation=None,

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from .card import Card, CardError, Source, SourceFile, parse
 from .card_text import dump
@@ -144,7 +144,7 @@ class Store:
         """Removes installed weights; the bytes that were freed, 0 where there were none."""
         with self.held(card):
             folder = self._folder(card)
-            shutil.rmtree(self.staging(card), ignore_errors=True)
+            self._drop_staging(card)
             freed = sum(file.stat().st_size for file in folder.glob("*")) if folder.is_dir() else 0
             if folder.is_dir():
                 doomed = self._sibling(card, "old")
@@ -160,6 +160,11 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self._sibling(card, f"{purpose}.lock")):
             yield
+
+    def _drop_staging(self, card: Card) -> None:
+        """What unfinished pulls left; a pull that is under way keeps its files."""
+        with suppress(Timeout), FileLock(self._sibling(card, "pull.lock"), timeout=0):
+            shutil.rmtree(self.staging(card), ignore_errors=True)
 
     def _folder(self, card: Card) -> Path:
         return self.folder / card.slug

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 LARGE = (".safetensors", ".onnx", ".bin", ".pth")  # kept in large-file storage
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -96,6 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         token = self.headers.get("authorization")
+        self.path = urlsplit(self.path).path  # a proxy is asked for whole addresses
         self.hub.seen.append(Seen(self.kind, self.command, self.path, self.headers.get("range"), token))
         if self.kind == "content":
             self._content()

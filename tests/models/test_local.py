@@ -1,5 +1,6 @@
 """A user's model gets a card, a place in the store and a price of its own."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from inflare.models.card import Card, CardError
 from inflare.models.catalog import Catalog
 from inflare.models.foreign import Unfit
-from inflare.models.local import add_local
+from inflare.models.local import add_checkpoint, add_local
 from inflare.models.store import Store
 
 from .networks import Network
@@ -90,3 +91,33 @@ def test_a_name_that_is_no_local_id_is_refused(store: Store, file: Path, name: s
 def test_adding_again_takes_the_place(store: Store, file: Path) -> None:
     added(store, file)
     assert added(store, file, price=3) == store.find("@local/mine")
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    Network(classes=3).save(folder / "model.onnx")
+    (folder / "config.json").write_text(json.dumps({"model_type": "detr", "id2label": {"0": "nut", "1": "bolt"}}))
+    return folder
+
+
+def test_a_checkpoint_is_served_with_its_own_labels(store: Store, checkpoint: Path) -> None:
+    card = add_checkpoint(store, "parts", checkpoint, price=5)
+    assert (card.id, card.labels) == ("@local/parts", ("nut", "bolt"))
+    assert store.weights(card, missing="error").card == store.find("@local/parts") == card
+
+
+def test_a_checkpoint_is_recorded_file_by_file(store: Store, checkpoint: Path) -> None:
+    lock = store.lock(add_checkpoint(store, "parts", checkpoint))
+    assert lock is not None
+    assert [file.name for file in lock.source.files if file.sha256] == ["config.json", "model.onnx"]
+
+
+def test_labels_of_a_checkpoint_may_be_renamed(store: Store, checkpoint: Path) -> None:
+    assert add_checkpoint(store, "parts", checkpoint, labels=["Mutter", "N/A"]).labels == ("Mutter", None)
+
+
+def test_labels_of_a_checkpoint_must_be_all_of_them(store: Store, checkpoint: Path) -> None:
+    with pytest.raises(CardError, match="the checkpoint has 2 classes"):
+        add_checkpoint(store, "parts", checkpoint, labels=["nut"])
