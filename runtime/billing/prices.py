@@ -34,8 +34,8 @@ class Quote:
         return self.nano_usd > 0
 
     def cost(self, images: int = 1) -> int:
-        """Nano-dollars of one request with so many images."""
-        return self.nano_usd * (images if self.unit == "image" else 1)
+        """Nano-dollars of so many images; an inference request of the services that count by it takes one image."""
+        return self.nano_usd * images
 
     @property
     def micro_neurons(self) -> int:

@@ -15,6 +15,10 @@ from inflare.runtime.assembly import open_engine
 from inflare.runtime.config import Settings, load
 from inflare.runtime.http.app import App
 from tests import spots
+from tests.runtime.storage.databases import address as address
+from tests.runtime.storage.databases import database as database
+from tests.runtime.storage.databases import postgres_address as postgres_address
+from tests.runtime.storage.databases import postgres_server as postgres_server
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Fixtures by which every test of money runs on SQLite and on PostgreSQL. Import them into a conftest."""
+"""Fixtures by which every test of money runs on SQLite and on PostgreSQL. The conftest above imports them."""
 
 from collections.abc import Generator
 from pathlib import Path
