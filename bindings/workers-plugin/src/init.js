@@ -1,0 +1,54 @@
+"use strict";
+// `inflare-workers init`: one block in wrangler's configuration, in an environment of its own.
+
+const fs = require("node:fs");
+const path = require("node:path");
+const { binding } = require("./index.js");
+const { ConfigError, load, locate } = require("./config.js");
+const { diff } = require("./diff.js");
+const { absent, installer } = require("./project.js");
+
+/** {file, text, before, name, done}: what to write. Throws ConfigError where nothing fits. */
+function plan(config, environment, url) {
+  const name = config.aiBinding() ?? "AI";
+  if (config.own(environment).length) return { name, text: config.text, done: true };
+  if (config.aiBinding(environment)) {
+    throw new ConfigError(
+      `${config.file}: env.${environment} already binds AI to the hosted service, and a binding has one target. ` +
+        `Remove it there, or choose another environment: --env offline`,
+    );
+  }
+  const text = config.withBinding(environment, binding(name, url ? { url } : undefined));
+  return { name, text, done: false };
+}
+
+function nextCommand(folder, environment) {
+  const start = `npx wrangler dev -e ${environment}`;
+  const packages = absent(folder);
+  return packages.length ? `${installer(folder)} ${packages.join(" ")} && ${start}` : start;
+}
+
+/** Runs the command; `say` gets each line. Returns the exit code. */
+function init({ folder, environment, file, url, dryRun }, say) {
+  const config = load(locate(folder, file));
+  const shown = path.relative(folder, config.file);
+  const inherits = !config.hasEnvironment(environment);
+  const { name, text, done } = plan(config, environment, url);
+  if (done) say(`${shown}: env.${environment} has the binding ${name} already; nothing to change.`);
+  else if (dryRun) say(diff(shown, config.text, text).trimEnd());
+  else {
+    fs.writeFileSync(config.file, text);
+    say(`${shown}: added env.${environment}, where env.${name} is answered by inflare. Nothing else was touched.`);
+    const repeated = config.notInherited().filter((key) => key !== "unsafe");
+    if (inherits && repeated.length) {
+      say(`An environment does not inherit ${repeated.join(", ")}: repeated there as at the top level.`);
+    }
+  }
+  say("");
+  say('wrangler will warn that "unsafe" is experimental and that "ai" is not inherited: both are as they should be.');
+  say(dryRun && !done ? "Nothing was written. Without --dry-run, next:" : "Start the runtime (inflare dev), then:");
+  say(`  ${nextCommand(folder, environment)}`);
+  return 0;
+}
+
+module.exports = { init, plan };

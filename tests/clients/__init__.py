@@ -1,0 +1,1 @@
+"""The real clients, driven as their users drive them, against a real `inflare dev`. `scripts/clients` installs them."""

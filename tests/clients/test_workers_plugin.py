@@ -1,0 +1,21 @@
+"""The npm package's own tests, and the package as it is packed."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from tests.clients.processes import run
+from tests.clients.toolchains import PLUGIN, environment, node
+
+
+def test_its_own_tests_pass(tmp_path: Path) -> None:
+    out = run([node(), "--test", "--test-reporter=tap"], environment(tmp_path), PLUGIN)
+    assert "\n# fail 0" in out
+    assert "\n# tests 0" not in out
+
+
+def test_the_packed_package_holds_what_is_needed_and_no_more(tarball: Path) -> None:
+    with tarfile.open(tarball) as packed:
+        names = {name.removeprefix("package/").split("/")[0] for name in packed.getnames()}
+    assert names == {"package.json", "README.md", "index.d.ts", "bin", "src"}
