@@ -80,10 +80,10 @@ def evaluate(
 
 
 async def _report(settings: Settings, model: str, labelled: Labelled) -> Report:
-    from ...runtime.assembly import open_engine
     from ..evaluation import evaluate as score
+    from ..looking import looking
 
-    async with open_engine(settings) as engine:
+    async with looking(settings) as engine:
         return await score(engine, known_card(engine.catalog, model).id, labelled, _bar)
 
 

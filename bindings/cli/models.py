@@ -75,12 +75,17 @@ def show(model: str, as_json: bool, config_file: Path | None, assignments: tuple
 @click.option(
     "--file",
     "file",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="X.onnx",
     help="The ONNX file, as exported: pixel_values [+ pixel_mask] in, logits and pred_boxes out.",
 )
-@click.option("--like", required=True, metavar="ID", help="The model whose input rule, head and labels it follows.")
+@click.option("--like", metavar="ID", help="With --file: the model whose input rule, head and labels it follows.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Instead of --file: a checkpoint as the hub lays it out (config.json, model.safetensors), built here.",
+)
 @click.option(
     "--labels",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -92,27 +97,38 @@ def show(model: str, as_json: bool, config_file: Path | None, assignments: tuple
 @settings_options
 def add(
     model: str,
-    file: Path,
-    like: str,
+    file: Path | None,
+    like: str | None,
+    checkpoint: Path | None,
     labels: Path | None,
     price: str,
     as_json: bool,
     config_file: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Add your own ONNX file as MODEL (@local/NAME); it is served at /ai/run/MODEL.
+    """Add your own ONNX file or checkpoint as MODEL (@local/NAME); it is served at /ai/run/MODEL.
 
-    The graph's inputs and outputs are checked against the model that it should be like; what does not fit is said.
+    A file's inputs and outputs are checked against the model that it should be like; what does not fit is said. A
+    checkpoint says by itself how it is prepared and read; it is built without torch.
 
     \b
     Examples:
       inflare models add @local/parts --file parts.onnx --like @cf/facebook/detr-resnet-50
       inflare models add @local/birds --file birds.onnx --like PekingU/rtdetr_r50vd --labels birds.txt --price 0.0001
+      inflare models add @local/ships --checkpoint runs/best
     """
     _, catalog, store = _opened(config_file, assignments)
-    from ...models.local import add_local
+    if (file is None) == (checkpoint is None):
+        raise click.UsageError("Give either --file X.onnx with --like ID, or --checkpoint DIR.")
+    named, nano_usd = _labels(labels), _nano_usd(price)
+    from ...models.local import add_checkpoint, add_local
 
-    card = add_local(store, model, file, known_card(catalog, like), labels=_labels(labels), price=_nano_usd(price))
+    if checkpoint is not None:
+        card = add_checkpoint(store, model, checkpoint, labels=named, price=nano_usd)
+    elif file is not None and like is not None:
+        card = add_local(store, model, file, known_card(catalog, like), labels=named, price=nano_usd)
+    else:
+        raise click.UsageError("--file needs --like ID: the model whose input rule and head it follows.")
     _print_added(card.id, as_json)
 
 

@@ -12,8 +12,10 @@ from .options import json_option, known_card, quiet_settings, settings_options
 from .table import byte_size, table_text
 
 if TYPE_CHECKING:
+    from ...models.card import Card
+    from ...models.catalog import Catalog
     from ...models.pull import Plan
-    from ...models.store import Weights
+    from ...models.store import Store, Weights
 
 
 @click.command(short_help="Fetch and install a model's official weights.")
@@ -32,6 +34,9 @@ def pull(
 ) -> None:
     """Install the official weights of MODEL, from the host that its card names.
 
+    MODEL is a known model, or hub:ORG/NAME[@REVISION]: a fine-tuned checkpoint of the same architectures, which is
+    then served at /ai/run/ORG/NAME.
+
     What was fetched before an interruption is kept and resumed; digests are checked; the checkpoint is compiled to
     ONNX on this machine, without torch. HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_OFFLINE and proxies are respected.
 
@@ -39,6 +44,7 @@ def pull(
     Examples:
       inflare pull @cf/facebook/detr-resnet-50
       inflare pull PekingU/rtdetr_r50vd --dry-run
+      inflare pull hub:acme/detr-finetuned
       HF_ENDPOINT=https://hub.example.com inflare pull PekingU/rtdetr_r50vd
     """
     settings = quiet_settings(config_file, assignments)
@@ -46,13 +52,22 @@ def pull(
     from ...runtime.assembly import open_catalog
 
     catalog, store = open_catalog(settings)
-    card, puller = known_card(catalog, model), Puller(store)
+    card, puller = _card(model, catalog, store), Puller(store)
     if dry_run:
         plan = puller.plan(card)
         click.echo(json.dumps(_plan_document(plan)) if as_json else _plan_text(plan))
         return
     weights = puller.pull(card, force=force)
     click.echo(json.dumps(_weights_document(weights)) if as_json else _weights_text(weights))
+
+
+def _card(model: str, catalog: Catalog, store: Store) -> Card:
+    from ...models.catalog import Catalog
+    from ...models.hub import PREFIX, hub_card
+
+    if model.startswith(PREFIX):
+        return hub_card(model, Catalog.builtin(), today=store.today())
+    return known_card(catalog, model)
 
 
 def _plan_document(plan: Plan) -> dict[str, object]:

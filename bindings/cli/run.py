@@ -107,7 +107,7 @@ class View:
     def _json(self, answer: Answer, settings: Settings) -> str:
         from dataclasses import replace
 
-        from ...runtime.http.cloudflare import result_of
+        from ...runtime.http.results import result_of
 
         # The route applies its own setting where the caller gives no threshold; so does this.
         least = self._threshold if self._threshold is not None else settings.cloudflare.threshold
@@ -140,9 +140,9 @@ class View:
 
 
 async def _look(settings: Settings, model: str, images: tuple[Path, ...], view: View) -> None:
-    from ...runtime.assembly import open_engine
+    from ..looking import looking
 
-    async with open_engine(settings) as engine:
+    async with looking(settings) as engine:
         card = known_card(engine.catalog, model)
         for path in images:
             data = _read(path)

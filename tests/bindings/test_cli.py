@@ -63,6 +63,10 @@ MISTAKES = [
     (("models", "add", "@cf/x", "--file", "{text}", "--like", "PekingU/rtdetr_r50vd"), 4, "@local/"),
     (("models", "add", "@local/x", "--file", "{text}", "--like", "PekingU/rtdetr_r50vd"), 4, "does not fit"),
     (("models", "add", "@local/x", "--file", "{text}", "--like", "@local/spots", "--price", "a lot"), 2, "US dollars"),
+    (("models", "add", "@local/x", "--file", "{text}"), 2, "--file needs --like"),
+    (("models", "add", "@local/x", "--like", "@local/spots"), 2, "Give either --file"),
+    (("models", "add", "@local/x", "--checkpoint", "{folder}"), 4, "model.safetensors"),
+    (("pull", "hub:acme"), 4, "hub:ORG/NAME"),
     (("models", "remove", "@cf/inflare/embedded-detector"), 3, "ships with inflare"),
     (("eval", "@local/spots", "--images", "{folder}", "--annotations", "{text}"), 4, "not JSON"),
 ]

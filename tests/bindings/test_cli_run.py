@@ -75,3 +75,17 @@ def test_json_stays_json_while_drawing(home: Path, bright: Path, tmp_path: Path)
 def test_missing_weights_are_an_error_where_no_stand_in_is_wanted(home: Path, bright: Path) -> None:
     result = inflare("run", "PekingU/rtdetr_r50vd", bright, "--set", "weights.missing=error", home=home)
     assert result.exit_code == 3 and "inflare pull PekingU/rtdetr_r50vd" in result.stderr
+
+
+def test_looking_costs_nothing_and_asks_for_no_token(home: Path, bright: Path) -> None:
+    guarded = (
+        "--set",
+        "auth.mode=tokens",
+        "--set",
+        "cloudflare.daily_neurons=1",
+        "--set",
+        "limits.requests_per_minute=1",
+    )
+    result = inflare("run", spots.MODEL, bright, bright, bright, "--json", *guarded, home=home)
+    assert len(result.output.splitlines()) == 3
+    assert list(home.glob("ledger*")) == []
