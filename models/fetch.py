@@ -17,10 +17,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class Fetcher:
-    """Downloads with an httpx client; `pause` waits a number of seconds between tries."""
+    """Downloads with an httpx client; `pause` waits a number of seconds between tries, `patience` is how many."""
 
-    def __init__(self, client: httpx.Client, *, pause: Callable[[float], None] = time.sleep) -> None:
-        self._client, self._pause = client, pause
+    def __init__(
+        self, client: httpx.Client, *, pause: Callable[[float], None] = time.sleep, patience: int = PATIENCE
+    ) -> None:
+        self._client, self._pause, self._patience = client, pause, patience
 
     def fetch(self, locate: Callable[[], Remote], target: Path, advance: Callable[[int], None]) -> Remote:
         """Brings the file that `locate` names to `target`; the announcement that it came under.
@@ -35,7 +37,7 @@ class Fetcher:
             if trouble is None:
                 break
             tries = 0 if part.size > before else tries + 1
-            if tries >= PATIENCE or trouble.kind not in ("network", "server"):
+            if tries >= self._patience or trouble.kind not in ("network", "server"):
                 raise trouble
             self._pause(min(0.25 * 2**tries, _LONGEST_PAUSE))
             remote = self._again(locate, remote)

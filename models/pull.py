@@ -2,6 +2,7 @@
 ONNX and installed in one step. Two pulls of one model download once."""
 
 import hashlib
+import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -16,11 +17,13 @@ from .checkpoint import build
 from .digest import file_digest
 from .fetch import Fetcher
 from .progress import Progress, bars
+from .reference import fetch_reference
 from .remote import Host, HttpsHost, HubHost, PullError, Remote
 from .store import BrokenWeights, Store, Weights, recorded
 
 Build = Callable[[Path, Card], bytes]
 
+_log = logging.getLogger(__name__)
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)  # seconds
 
 
@@ -101,9 +104,18 @@ class Puller:
                 remote = self._brought(host, file, staging, fetcher)
                 _check(staging / file.name, file, known.get(file.name), remote, card.source.kind == "hub")
         source = recorded(card.source, staging)
+        self._fetch_reference(card)
         weights = self._store.add_file(card, self._build(staging, card), source=source)
         shutil.rmtree(staging, ignore_errors=True)
         return weights
+
+    def _fetch_reference(self, card: Card) -> None:
+        """The photograph to verify with, if it can be had: without it the weights are as good."""
+        try:
+            with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
+                fetch_reference(card, self._store, client)
+        except PullError as error:
+            _log.info("the photograph to verify %s with was not fetched: %s", card.id, error)
 
     def _brought(self, host: Host, file: SourceFile, staging: Path, fetcher: Fetcher) -> Remote:
         """The file in the staging folder: from an earlier try, from this machine's cache, or from its host."""

@@ -8,11 +8,13 @@ from typing import Any, Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 import huggingface_hub as _untyped_hub
+from huggingface_hub import constants as _untyped_constants
 from huggingface_hub import errors as _untyped_errors
+from huggingface_hub import utils as _untyped_utils
 
 # Parts of its annotations are unknown to checkers; this file is where they are Any.
 _hub = cast(Any, _untyped_hub)
-_errors = cast(Any, _untyped_errors)
+_errors, _utils, _constants = cast(Any, (_untyped_errors, _untyped_utils, _untyped_constants))
 
 Trouble = Literal["network", "offline", "denied", "missing", "digest", "disk", "interrupted", "unsupported", "server"]
 
@@ -65,7 +67,7 @@ class HubHost:
         location = str(found.location)
         same = urlsplit(location).netloc == urlsplit(url).netloc
         # A token goes to the hub alone, never to the content host that it redirects to.
-        headers: dict[str, str] = _hub.utils.build_hf_headers(token=self.token if same else False)
+        headers: dict[str, str] = _utils.build_hf_headers(token=self.token if same else False)
         return Remote(location, headers, found.size, found.etag, found.commit_hash)
 
     def cached(self, name: str) -> Path | None:
@@ -93,7 +95,7 @@ class HttpsHost:
 
 def offline() -> bool:
     """Whether HF_HUB_OFFLINE forbids the network."""
-    return bool(_hub.constants.HF_HUB_OFFLINE)
+    return bool(_constants.HF_HUB_OFFLINE)
 
 
 def _announced(host: HubHost, name: str, ask: Callable[[], Any]) -> Any:

@@ -41,7 +41,7 @@ def card(**source: object) -> Card:
     detr = Catalog.builtin().find("@cf/facebook/detr-resnet-50")
     assert detr is not None
     files = tuple(SourceFile(name) for name in FILES)
-    return replace(detr, source=replace(Source("hub", files, "acme/tiny", COMMIT), **source))
+    return replace(detr, source=replace(Source("hub", files, "acme/tiny", COMMIT), **source), expectation=None)
 
 
 @pytest.fixture
