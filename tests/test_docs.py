@@ -111,8 +111,8 @@ def test_documented_commands_parse(page: str, line: str, tmp_path: Path, monkeyp
     for word in words:
         if re.fullmatch(r"[\w./-]+\.(jpg|png|onnx|txt|json|toml)", word) and not Path(word).exists():
             Path(word).touch()
-    for folder in ("photos", "val2017"):
-        Path(folder).mkdir()
+    for folder in ("photos", "val2017", "runs/best"):
+        Path(folder).mkdir(parents=True)
     command: click.Command = main
     while isinstance(command, click.Group) and words and words[0] in command.commands:
         command = command.commands[words.pop(0)]
