@@ -25,6 +25,12 @@ CONFIG = {
     "compatibility_date": "2025-06-01",
     "ai": {"binding": "AI"},
 }
+VITEST = """
+import { cloudflareTest } from "PACKAGE";
+export default {
+  plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.jsonc", environment: "local" } })],
+};
+"""
 
 
 def posted(url: str, image: Path) -> Found:
@@ -96,6 +102,19 @@ def by_platform_proxy(server: Server, image: Path, folder: Path) -> Found:
     return json.loads(run(command, environment(folder), folder).splitlines()[-1])
 
 
+def by_vitest(name: str, package: str) -> Callable[[Server, Path, Path], Found]:
+    def found(server: Server, image: Path, folder: Path) -> Found:
+        client = toolchain(name)
+        project(folder, server.url)
+        (folder / "node_modules").symlink_to(client.modules)
+        (folder / "image.mjs").write_text(f"export default {list(image.read_bytes())};")
+        (folder / "vitest.config.mjs").write_text(VITEST.replace("PACKAGE", package))
+        out = run([client.program("vitest"), "run"], environment(folder), folder)
+        return json.loads(out.partition("FOUND ")[2].partition(" END")[0])
+
+    return found
+
+
 TOOLS: dict[str, Callable[[Server, Path, Path], Found]] = {
     "workerd": by_workerd,
     "wrangler-latest": by_wrangler("wrangler"),
@@ -104,6 +123,8 @@ TOOLS: dict[str, Callable[[Server, Path, Path], Found]] = {
     "miniflare-5": by_miniflare("wrangler"),
     "miniflare-4": by_miniflare("wrangler-previous"),
     "platform-proxy": by_platform_proxy,
+    "vitest-plugin": by_vitest("vitest", "@cloudflare/vitest-plugin"),
+    "vitest-pool-workers": by_vitest("vitest-pool", "@cloudflare/vitest-pool-workers"),
 }
 
 
