@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .table import table_text
 
 if TYPE_CHECKING:
     from ...runtime.config import Settings
+    from ..inventory import Item
 
 _IMAGES = (".jpg", ".jpeg", ".png", ".webp")
 _ROOT = Path(__file__).resolve().parents[2]  # of a checkout; in an installed package it holds no examples
@@ -51,38 +53,36 @@ def dev(
     from ...runtime.server import serve
 
     logs.configure(settings.log.level, settings.log.format)
-    models = _models(settings)
-    serve(settings, lambda url: click.echo(_banner(url, models)))
+    items = _items(settings)
+    guarded = settings.auth.mode == "tokens"
+    serve(settings, lambda url: click.echo(_banner(url, items, guarded)))
 
 
-def _models(settings: Settings) -> list[tuple[str, str]]:
+def _items(settings: Settings) -> Sequence[Item]:
     from ...runtime.assembly import open_catalog
     from ..inventory import inventory
 
     catalog, store = open_catalog(settings)
-    return [(item.card.id, item.words) for item in inventory(catalog, store, settings.weights.missing)]
+    return inventory(catalog, store, settings.weights.missing)
 
 
-def _banner(url: str, models: list[tuple[str, str]]) -> str:
-    first = next((name for name, _ in models if name.startswith("@cf/facebook/")), models[0][0])
-    return "\n".join(
-        (
-            "",
-            f"inflare is ready at {url}  (Ctrl+C stops it)",
-            "",
-            table_text(("MODEL", "WEIGHTS"), models),
-            "",
-            "Try it:",
-            f"  {first_curl(url, first)}",
-            "",
-        )
-    )
+def _banner(url: str, items: Sequence[Item], guarded: bool) -> str:
+    rows = [(item.card.id, item.words) for item in items]
+    usable = [item.card.id for item in items if item.weights is not None]
+    first = next((name for name in usable if name.startswith("@cf/facebook/")), next(iter(usable), None))
+    lines = ["", f"inflare is ready at {url}  (Ctrl+C stops it)", "", table_text(("MODEL", "WEIGHTS"), rows), ""]
+    if first is None:
+        lines += ["No model can answer yet. Install one: inflare pull @cf/facebook/detr-resnet-50", ""]
+    else:
+        lines += ["Try it:", f"  {_first_curl(url, first, guarded)}", ""]
+    return "\n".join(lines)
 
 
-def first_curl(url: str, model: str) -> str:
+def _first_curl(url: str, model: str, guarded: bool) -> str:
     """The command that shows a detection, with an example scene where this is a checkout."""
     insecure = "-k " if url.startswith("https:") else ""
-    return f"curl {insecure}--data-binary @{shlex.quote(_example())} {url}/ai/run/{model}"
+    token = '-H "Authorization: Bearer $TOKEN" ' if guarded else ""
+    return f"curl {insecure}{token}--data-binary @{shlex.quote(_example())} {url}/ai/run/{model}"
 
 
 def _example() -> str:

@@ -50,6 +50,12 @@ def test_the_banner_names_the_real_address_and_every_model(home: Path) -> None:
         assert spots.MODEL in banner and "PekingU/rtdetr_r50vd" in banner
 
 
+def test_the_banner_tries_a_model_that_can_answer(home: Path) -> None:
+    with dev(home, "--set", "weights.missing=error") as (_, banner):
+        tried = re.search(r"curl .* http://\S+/ai/run/(\S+)", banner)
+    assert tried is not None and tried[1] != "PekingU/rtdetr_r50vd"
+
+
 def test_the_route_answers_what_run_prints(home: Path, bright: Path) -> None:
     with dev(home) as (_, banner):
         reply = httpx.post(f"{address(banner)}/ai/run/{spots.MODEL}", content=bright.read_bytes())
