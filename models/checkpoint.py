@@ -13,7 +13,8 @@ from .card_text import plain
 from .foreign import wrap
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-WEIGHTS = ("model.safetensors", "onnx/model.onnx", "model.onnx")
+INDEX = "model.safetensors.index.json"
+WEIGHTS = ("model.safetensors", INDEX, "onnx/model.onnx", "model.onnx")
 _ARCHITECTURES = {"detr": "detr", "conditional_detr": "conditional-detr", "rt_detr": "rt-detr", "rf_detr": "rf-detr"}
 _QUERIES = {"detr": 100, "conditional_detr": 300, "rt_detr": 300, "rf_detr": 300}  # transformers' defaults
 _CONDITIONAL_TOP_K = 100  # the default of its post_process_object_detection
@@ -65,9 +66,19 @@ def local_source(directory: Path) -> Source:
     weights = next((name for name in WEIGHTS if (directory / name).is_file()), None)
     if weights is None:
         rule = f"has none of {', '.join(WEIGHTS)}"
-        raise CardError(str(directory), "", rule, "Save the checkpoint with safetensors, in one file")
+        raise CardError(str(directory), "", rule, "Save the checkpoint with safetensors")
     names = [name for name in (CONFIG, PREPROCESSOR, weights) if (directory / name).is_file()]
-    return Source("file", tuple(SourceFile(name) for name in names))
+    parts = shards(directory / INDEX) if weights == INDEX else ()
+    return Source("file", tuple(SourceFile(name) for name in (*names, *parts)))
+
+
+def shards(index: Path) -> tuple[str, ...]:
+    """The files that the weights are spread over, as their index names them. Raises CardError, and OSError."""
+    table: Any = _document(index, index.name).get("weight_map")
+    names = {str(name) for name in cast(Document, table).values()} if isinstance(table, Mapping) else set[str]()
+    if not names or any(Path(name).name != name for name in names):
+        raise CardError(index.name, "weight_map", "names no files beside it", "Fetch or save it again")
+    return tuple(sorted(names))
 
 
 class _Reader:

@@ -1,7 +1,8 @@
 """A fine-tuned or prebuilt checkpoint on the hub, named `hub:ORG/NAME[@REVISION]`: its card, made from its own
 configuration at the commit that the revision means now."""
 
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +11,7 @@ import httpx
 
 from .card import Card, CardError, Source, SourceFile
 from .catalog import Catalog
-from .checkpoint import CONFIG, PREPROCESSOR, WEIGHTS, checkpoint_card
+from .checkpoint import CONFIG, INDEX, PREPROCESSOR, WEIGHTS, checkpoint_card, shards
 from .fetch import Fetcher
 from .remote import HubHost, PullError
 
@@ -38,34 +39,53 @@ def hub_card(
         files = tuple(SourceFile(file.name) for file in known.source.files)
         return replace(known, source=Source("hub", files, repository, commit))
     host = HubHost(repository, commit, endpoint, token)
-    with TemporaryDirectory() as folder:
-        files = [SourceFile(name) for name in _configuration(host, Path(folder))]
-        source = Source("hub", (*files, *_weights(host)), repository, commit)
-        return checkpoint_card(repository, Path(folder), source, author=repository.split("/")[0], today=today)
+    with TemporaryDirectory() as place, httpx.Client(timeout=30.0, follow_redirects=True) as client:
+        folder = _Folder(host, Path(place), Fetcher(client))
+        files = (*folder.configuration(), *folder.weights())
+        source = Source("hub", files, repository, commit)
+        return checkpoint_card(repository, folder.path, source, author=repository.split("/")[0], today=today)
 
 
-def _configuration(host: HubHost, folder: Path) -> list[str]:
-    """Fetches the two configurations; the second may be missing."""
-    found: list[str] = []
-    with httpx.Client(timeout=30.0, follow_redirects=True) as client:
-        for name in (CONFIG, PREPROCESSOR):
-            try:
-                host.remote(name)
-            except PullError as error:
-                if error.kind != "missing" or name == CONFIG:
-                    raise
-                continue
-            Fetcher(client).fetch(lambda name=name: host.remote(name), folder / name, lambda count: None)
-            found.append(name)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The small files of a checkpoint, fetched to `path` to be read; of the large ones only their sizes."""
 
+    host: HubHost
+    path: Path
+    fetcher: Fetcher
 
-def _weights(host: HubHost) -> tuple[SourceFile, ...]:
-    for name in WEIGHTS:
+    def configuration(self) -> list[SourceFile]:
+        """The two configurations; the second may be missing."""
+        found = [self._fetched(CONFIG)]
+        with suppress(_Missing):
+            found.append(self._fetched(PREPROCESSOR))
+        return found
+
+    def weights(self) -> list[SourceFile]:
+        """Safetensors, whole or in parts, before a prebuilt graph."""
+        for name in WEIGHTS:
+            with suppress(_Missing):
+                if name != INDEX:
+                    return [self._announced(name)]
+                found = [self._fetched(name)]
+                return [*found, *(self._announced(part) for part in shards(self.path / INDEX))]
+        rule = f"has none of {', '.join(WEIGHTS)}"
+        remedy = "Save the checkpoint with safetensors"
+        raise PullError("unsupported", self.host.repository, rule, remedy)
+
+    def _fetched(self, name: str) -> SourceFile:
+        announced = self._announced(name)
+        self.fetcher.fetch(lambda: self.host.remote(name), self.path / name, lambda count: None)
+        return announced
+
+    def _announced(self, name: str) -> SourceFile:
         try:
-            return (SourceFile(name, host.remote(name).size),)
+            return SourceFile(name, self.host.remote(name).size)
         except PullError as error:
-            if error.kind != "missing":
-                raise
-    rule = f"has none of {', '.join(WEIGHTS)}"
-    raise PullError("unsupported", host.repository, rule, "Save the checkpoint with safetensors, in one file")
+            raise (_Missing if error.kind == "missing" else PullError)(
+                error.kind, error.subject, error.rule, error.remedy
+            ) from error
+
+
+class _Missing(PullError):
+    """A file that the repository does not have, which may be as it should be."""

@@ -1,0 +1,87 @@
+"""Checkpoints of every architecture come from a hub and answer, in a process that can't import torch."""
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from inflare.models.catalog import Catalog
+from inflare.models.detection import Detection
+from inflare.models.detector import Detector
+from inflare.models.hub import hub_card
+from inflare.models.progress import silence
+from inflare.models.pull import Puller
+from inflare.models.store import Store, Weights
+from inflare.runtime.inference.sessions import OnnxSession, SessionOptions, available_providers
+from tests.hub.server import Hub, Repository, serving
+
+from . import small_checkpoints
+from .networks import noise
+from .small_checkpoints import Checkpoint
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SQUARE = {"size": {"height": 64, "width": 64}, "do_normalize": False}
+EDGES = {"size": {"shortest_edge": 64, "longest_edge": 96}}
+
+
+@pytest.mark.parametrize(
+    ("family", "preprocessor"),
+    [
+        (small_checkpoints.rtdetr, SQUARE),
+        (small_checkpoints.detr, EDGES),
+        (partial(small_checkpoints.detr, conditional=True), EDGES),
+    ],
+)
+def test_a_pulled_checkpoint_answers_without_torch(
+    family: Callable[[], Checkpoint],
+    preprocessor: dict[str, object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("torch", "transformers"):
+        monkeypatch.setitem(sys.modules, name, None)  # importing it raises
+    folder = family().save(tmp_path / "checkpoint", preprocessor)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    store = Store(tmp_path / "home", Catalog.builtin(), clock=lambda: NOON)
+    with serving(Hub({"acme/net": Repository(files)}, cuts=[1000, 20_000])) as hub:
+        card = hub_card("hub:acme/net", Catalog.builtin(), today=NOON.date(), endpoint=hub.endpoint, token="hf_x")
+        weights = Puller(store, endpoint=hub.endpoint, token="hf_x", progress=silence).pull(card)
+    assert len(detections(weights)) > 0
+
+
+def detections(weights: Weights) -> tuple[Detection, ...]:
+    """What the weights say of a picture of noise, by the way that every request takes."""
+    picture = io.BytesIO()
+    PIL.Image.fromarray(noise(48, 64, 3)).save(picture, "png")
+    detector = Detector(weights.card)
+    prepared = detector.prepare(picture.getvalue(), max_pixels=10**6)
+    session = OnnxSession(weights.path, SessionOptions(available_providers(("cpu",)), 1))
+    sizes = np.array([prepared.pixels.shape[:2]], np.int64)
+    outputs = session.run(prepared.pixels[None], sizes)
+    one = {name: values[0] for name, values in outputs.items()}
+    return detector.read(one, width=prepared.width, height=prepared.height)
+
+
+def test_weights_in_parts_are_pulled(tmp_path: Path) -> None:
+    made = small_checkpoints.detr()
+    half = len(made.weights) // 2
+    names = list(made.weights)
+    parts = {"a.safetensors": names[:half], "b.safetensors": names[half:]}
+    files = {"config.json": json.dumps(made.config).encode()}
+    for name, held in parts.items():
+        part = Checkpoint(made.config, {key: made.weights[key] for key in held}).save(tmp_path / name)
+        files[name] = (part / "model.safetensors").read_bytes()
+    table = {key: name for name, held in parts.items() for key in held}
+    files["model.safetensors.index.json"] = json.dumps({"weight_map": table}).encode()
+    store = Store(tmp_path / "home", Catalog.builtin(), clock=lambda: NOON)
+    with serving(Hub({"acme/net": Repository(files)})) as hub:
+        card = hub_card("hub:acme/net", Catalog.builtin(), today=NOON.date(), endpoint=hub.endpoint, token="hf_x")
+        weights = Puller(store, endpoint=hub.endpoint, token="hf_x", progress=silence).pull(card)
+    assert len(detections(weights)) > 0
