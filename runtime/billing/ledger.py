@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from ..storage.database import Database
+from ..storage.database import Database, Kept
 from ..storage.errors import DatabaseUnavailable, DuplicateRow, StorageError
 from ..storage.instants import MICROSECOND, Clock, to_micros, utc_now
 from ..storage.journal import Group
@@ -54,6 +54,7 @@ class Ledger:
         self._doubtful: set[str] = set()  # settled, perhaps: the database did not say
         self._unreleased: list[Command] = []  # the writer's: releases that the database refused
         self._closed = False
+        self._kept = Kept()
         interval = lease.total_seconds() / 3
         self._writer = Writer[_Asked](self._carry_out, self._sweep, interval=interval, group=group)
 
@@ -143,6 +144,7 @@ class Ledger:
             self._writer.put(_Asked(Release(order)))
         self._closed = True
         await asyncio.to_thread(self._writer.stop)
+        self._kept.drop()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -200,7 +202,7 @@ class Ledger:
 
     def _commit(self, commands: Sequence[Command], *, again: bool) -> list[Outcome]:
         now = to_micros(self._clock())
-        with self._database.write() as connection:
+        with self._database.write(self._kept) as connection:
             group = Group(connection)
             clerk = Clerk(group, self._holder, now, again=again)
             outcomes = clerk.carry_out(commands)

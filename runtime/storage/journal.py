@@ -2,13 +2,15 @@
 
 The rules are in billing/; here is only SQL, in bulk, so that a group of any size costs few statements."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from .errors import RowRefused
+from .prepared import Prepared, Row
 from .schema import balances, head, holders, journal, keys, postings, reservations
 
 AccountKey = tuple[str, str]  # account, idempotency key
@@ -66,45 +68,57 @@ def _many(name: str) -> BindParameter[Any]:
     return bindparam(name, expanding=True)
 
 
-# Built once: SQLAlchemy then finds their compiled form at once.
-_LOCK = select(head.c.last).with_for_update()
-_ADVANCE = update(head).values(last=head.c.last + bindparam("count")).returning(head.c.last)
+# Bulk questions of a group.
 _BALANCES = select(balances).where(balances.c.book.in_(_many("books")))
 _KEYS = select(keys).where(tuple_(keys.c.account, keys.c.idempotency_key).in_(_many("pairs")))
 _CLAIMS = select(reservations).where(tuple_(reservations.c.account, reservations.c.idempotency_key).in_(_many("pairs")))
 _OPEN = select(reservations).where(reservations.c.request_id.in_(_many("ids")))
 _CHARGES = select(journal).where(journal.c.request_id.in_(_many("ids")))
 _ENTRIES = select(journal).where(journal.c.sequence.in_(_many("sequences")))
+_LOCK = select(head.c.last).with_for_update()
 _LIVING = select(holders.c.holder).where(holders.c.expires_at > bindparam("now"))
 _ORPHANS = select(reservations).where(reservations.c.holder.not_in(_LIVING))
 _BURY = delete(holders).where(holders.c.expires_at <= bindparam("now"))
-_INSERT_JOURNAL = insert(journal)
-_INSERT_POSTINGS = insert(postings)
-_INSERT_RESERVATIONS = insert(reservations)
-_INSERT_KEYS = insert(keys)
-_DELETE_RESERVATIONS = delete(reservations).where(reservations.c.request_id.in_(_many("ids")))
 
 
-def _move(dialect_insert: Any) -> Any:
-    statement = dialect_insert(balances)
-    return statement.on_conflict_do_update(
-        index_elements=[balances.c.book],
-        set_={
-            "nano_usd": balances.c.nano_usd + statement.excluded.nano_usd,
-            "held": balances.c.held + statement.excluded.held,
-        },
-    )
+def _same(statement: Any, *names: str) -> Prepared:
+    return Prepared(statement, statement, *names)
 
 
-def _renew(dialect_insert: Any) -> Any:
-    statement = dialect_insert(holders)
-    return statement.on_conflict_do_update(
-        index_elements=[holders.c.holder], set_={"expires_at": statement.excluded.expires_at}
-    )
+def _insert(table: Table) -> Prepared:
+    return _same(insert(table), *table.columns.keys())
 
 
-_MOVE_SQLITE, _MOVE_POSTGRES = _move(sqlite.insert), _move(postgresql.insert)
-_RENEW_SQLITE, _RENEW_POSTGRES = _renew(sqlite.insert), _renew(postgresql.insert)
+def _upsert(table: Table, changes: Callable[[Any], dict[str, Any]]) -> Prepared:
+    def statement(dialect_insert: Any) -> Any:
+        inserted = dialect_insert(table)
+        return inserted.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes(inserted.excluded))
+
+    return Prepared(statement(sqlite.insert), statement(postgresql.insert), *table.columns.keys())
+
+
+# What every request does; and its questions where a group is one request, as it mostly is.
+_ADVANCE = _same(update(head).values(last=head.c.last + bindparam("count")).returning(head.c.last), "count")
+_INSERT_JOURNAL, _INSERT_POSTINGS = _insert(journal), _insert(postings)
+_INSERT_RESERVATIONS, _INSERT_KEYS = _insert(reservations), _insert(keys)
+_DELETE_RESERVATION = _same(delete(reservations).where(reservations.c.request_id == bindparam("id")), "id")
+_MOVE = _upsert(
+    balances,
+    lambda new: {"nano_usd": balances.c.nano_usd + new.nano_usd, "held": balances.c.held + new.held},
+)
+_RENEW = _upsert(holders, lambda new: {"expires_at": new.expires_at})
+_ONE_BALANCE = _same(select(balances).where(balances.c.book == bindparam("book")), "book")
+_ONE_OPEN = _same(select(reservations).where(reservations.c.request_id == bindparam("id")), "id")
+_ONE_KEY = _same(
+    select(keys).where(keys.c.account == bindparam("a"), keys.c.idempotency_key == bindparam("k")), "a", "k"
+)
+_ONE_CLAIM = _same(
+    select(reservations).where(
+        reservations.c.account == bindparam("a"), reservations.c.idempotency_key == bindparam("k")
+    ),
+    "a",
+    "k",
+)
 
 
 class Group:
@@ -121,31 +135,23 @@ class Group:
 
     def balances(self, books: Collection[str]) -> dict[str, tuple[int, int]]:
         """Balance and held part, nano-dollars, of those of `books` that have any."""
-        if not books:
-            return {}
-        found = self._connection.execute(_BALANCES, {"books": list(books)})
+        found = self._ask(_ONE_BALANCE, _BALANCES, "books", [(book,) for book in books], flat=True)
         return {book: (nano_usd, held) for book, nano_usd, held in found}
 
     def keys(self, pairs: Collection[AccountKey]) -> dict[AccountKey, KeyRow]:
         """Those of `pairs` that were charged."""
-        if not pairs:
-            return {}
-        rows = [KeyRow(*row) for row in self._connection.execute(_KEYS, {"pairs": list(pairs)})]
+        rows = [KeyRow(*row) for row in self._ask(_ONE_KEY, _KEYS, "pairs", list(pairs))]
         return {(row.account, row.idempotency_key): row for row in rows}
 
     def claims(self, pairs: Collection[AccountKey]) -> dict[AccountKey, ReservationRow]:
         """Those of `pairs` that an open reservation claims."""
-        if not pairs:
-            return {}
-        rows = [ReservationRow(*row) for row in self._connection.execute(_CLAIMS, {"pairs": list(pairs)})]
+        rows = [ReservationRow(*row) for row in self._ask(_ONE_CLAIM, _CLAIMS, "pairs", list(pairs))]
         return {(row.account, row.idempotency_key or ""): row for row in rows}
 
     def reservations(self, request_ids: Collection[str]) -> dict[str, ReservationRow]:
         """The open reservations among `request_ids`."""
-        if not request_ids:
-            return {}
-        rows = [ReservationRow(*row) for row in self._connection.execute(_OPEN, {"ids": list(request_ids)})]
-        return {row.request_id: row for row in rows}
+        found = self._ask(_ONE_OPEN, _OPEN, "ids", [(name,) for name in request_ids], flat=True)
+        return {row.request_id: row for row in (ReservationRow(*each) for each in found)}
 
     def charges(self, request_ids: Collection[str]) -> dict[str, JournalRow]:
         """The journal rows of those of `request_ids` that were charged."""
@@ -163,46 +169,36 @@ class Group:
 
     def advance(self, count: int) -> int:
         """Take `count` sequence numbers; the first of them is returned."""
-        last = self._connection.execute(_ADVANCE, {"count": count}).scalar_one()
-        return last - count + 1
+        row = _ADVANCE.one(self._connection, (count,))
+        if row is None:
+            raise RowRefused("the ledger's head", "is missing", "Restore the database from a copy")
+        return int(row[0]) - count + 1
 
     def append(self, rows: Sequence[JournalRow], sides: Sequence[tuple[int, str, int]]) -> None:
         """Append journal rows and their sides (sequence, book, nano-dollars)."""
-        self._connection.execute(_INSERT_JOURNAL, [_fields(row) for row in rows])
-        self._connection.execute(
-            _INSERT_POSTINGS,
-            [{"sequence": sequence, "book": book, "nano_usd": nano} for sequence, book, nano in sides],
-        )
+        _INSERT_JOURNAL.many(self._connection, [_values(row) for row in rows])
+        _INSERT_POSTINGS.many(self._connection, sides)
 
     def move(self, movements: Mapping[str, Movement]) -> None:
         """Add each movement to its book, in the books' order so that two processes can't deadlock."""
-        rows = [
-            {"book": book, "nano_usd": movement.nano_usd, "held": movement.held}
-            for book, movement in sorted(movements.items())
-            if movement.nano_usd or movement.held
-        ]
-        if rows:
-            self._connection.execute(_MOVE_POSTGRES if self._postgres else _MOVE_SQLITE, rows)
+        rows = [(book, moved.nano_usd, moved.held) for book, moved in sorted(movements.items())]
+        _MOVE.many(self._connection, [row for row in rows if row[1] or row[2]])
 
     def open(self, rows: Collection[ReservationRow]) -> None:
         """Write reservations."""
-        if rows:
-            self._connection.execute(_INSERT_RESERVATIONS, [_fields(row) for row in rows])
+        _INSERT_RESERVATIONS.many(self._connection, [_values(row) for row in rows])
 
     def close(self, request_ids: Collection[str]) -> None:
         """Remove reservations."""
-        if request_ids:
-            self._connection.execute(_DELETE_RESERVATIONS, {"ids": list(request_ids)})
+        _DELETE_RESERVATION.many(self._connection, [(name,) for name in request_ids])
 
     def settle_keys(self, rows: Collection[KeyRow]) -> None:
         """Write down which charge answers which key."""
-        if rows:
-            self._connection.execute(_INSERT_KEYS, [_fields(row) for row in rows])
+        _INSERT_KEYS.many(self._connection, [_values(row) for row in rows])
 
     def renew(self, holder: str, expires_at: int) -> None:
         """Say that `holder` lives at least until `expires_at`."""
-        statement = _RENEW_POSTGRES if self._postgres else _RENEW_SQLITE
-        self._connection.execute(statement, {"holder": holder, "expires_at": expires_at})
+        _RENEW.many(self._connection, [(holder, expires_at)])
 
     def living(self, now: int) -> set[str]:
         """The holders whose lease lasts beyond `now`."""
@@ -216,6 +212,16 @@ class Group:
         """Forget the holders that are dead at `now`."""
         self._connection.execute(_BURY, {"now": now})
 
+    def _ask(
+        self, one: Prepared, bulk: Any, name: str, values: Sequence[Row], *, flat: bool = False
+    ) -> Sequence[Sequence[Any]]:
+        if not values:
+            return ()
+        if len(values) == 1:
+            row = one.one(self._connection, values[0])
+            return () if row is None else (row,)
+        return self._connection.execute(bulk, {name: [value[0] for value in values] if flat else values}).all()
 
-def _fields(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__slots__}
+
+def _values(row: JournalRow | ReservationRow | KeyRow) -> Row:
+    return tuple(getattr(row, name) for name in row.__slots__)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from inflare.runtime.billing.ledger import Ledger
 from inflare.runtime.billing.orders import Charge, Order
-from inflare.runtime.storage.database import Database
+from inflare.runtime.storage.database import Database, Kept
 from inflare.runtime.storage.errors import DatabaseUnavailable
 
 T = TypeVar("T")
@@ -85,12 +85,12 @@ class Faltering(Database):
         self.before = list(before)
 
     @contextmanager
-    def write(self) -> Generator[Connection]:
+    def write(self, kept: Kept | None = None) -> Generator[Connection]:
         """A transaction that may fail."""
         before = self.before.pop(0) if self.before else None
         if before:
             raise DatabaseUnavailable("the database", "lost the connection", "Wait")
-        with super().write() as connection:
+        with super().write(kept) as connection:
             yield connection
         if before is False:
             raise DatabaseUnavailable("the database", "lost the connection", "Wait")

@@ -1,0 +1,179 @@
+"""Charges per second that survive a crash, and what the ledger adds to a request: SQLite NORMAL and FULL side by
+side, PostgreSQL where an address is given. Run: python benchmarks/ledger.py [--quick] [--json] [--postgres URL]"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from inflare.runtime.billing.ledger import Ledger
+from inflare.runtime.billing.orders import Order
+from inflare.runtime.storage.database import Database, Synchronous
+
+PRICE = 7_500
+WALLET = 10**15
+PAUSE = 0.020  # seconds of pretended inference, of about the length of a quick real one
+KINDS = {"postpaid": (False, False), "prepaid": (True, False), "prepaid+key": (True, True)}
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Durable charges per second with so many requests at once, each reserved and settled."""
+
+    database: str
+    kind: str
+    concurrency: int
+    charges: int
+    per_second: float
+    median_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Milliseconds that reserve and settle took of requests that also wait `PAUSE` for their inference."""
+
+    database: str
+    kind: str
+    concurrency: int
+    requests: int
+    median_ms: float
+    p99_ms: float
+
+
+def _order(kind: str) -> Order:
+    prepaid, keyed = KINDS[kind]
+    request_id = uuid.uuid4().hex
+    key = request_id if keyed else None
+    return Order("account", "cloudflare", "model", PRICE, prepaid, request_id, datetime.now(UTC), key, b"hash")
+
+
+async def _worker(ledger: Ledger, kind: str, until: float, pause: float, spent: list[float]) -> None:
+    while time.perf_counter() < until:
+        start = time.perf_counter()
+        reservation = await ledger.reserve(_order(kind))
+        reserved = time.perf_counter()
+        if pause:
+            await asyncio.sleep(pause)
+        resumed = time.perf_counter()
+        await ledger.settle(reservation)
+        spent.append(reserved - start + time.perf_counter() - resumed)
+
+
+async def _run(
+    database: Database, kind: str, concurrency: int, seconds: float, pause: float
+) -> tuple[list[float], float]:
+    ledger, spent = Ledger(database), list[float]()
+    await ledger.top_up("account", WALLET)
+    before = (await ledger.verify()).entries
+    start = time.perf_counter()
+    workers = (_worker(ledger, kind, start + seconds, pause, spent) for _ in range(concurrency))
+    await asyncio.gather(*workers)
+    took = time.perf_counter() - start
+    audit = await ledger.verify()
+    await ledger.close()
+    if audit.problems or audit.entries - before != len(spent):
+        raise SystemExit(f"{len(spent)} settled, {audit.entries - before} in the ledger, {audit.problems}")
+    return spent, took
+
+
+def _p99(spent: list[float]) -> float:
+    return sorted(spent)[int(len(spent) * 0.99)] * 1e3
+
+
+def throughput(database: Database, name: str, kind: str, concurrency: int, seconds: float) -> Throughput:
+    """As many as possible."""
+    spent, took = asyncio.run(_run(database, kind, concurrency, seconds, 0))
+    median = statistics.median(spent) * 1e3
+    return Throughput(name, kind, concurrency, len(spent), len(spent) / took, median, _p99(spent))
+
+
+def added(database: Database, name: str, kind: str, concurrency: int, seconds: float) -> Added:
+    """At the pace of requests that wait for an inference."""
+    spent, _ = asyncio.run(_run(database, kind, concurrency, seconds, PAUSE))
+    return Added(name, kind, concurrency, len(spent), statistics.median(spent) * 1e3, _p99(spent))
+
+
+@contextmanager
+def databases(folder: Path, postgres: str | None) -> Generator[dict[str, Database]]:
+    """Empty databases to measure, by name."""
+    levels: tuple[Synchronous, ...] = ("NORMAL", "FULL")
+    opened = {f"SQLite {level}": Database(folder / f"{level}.db", synchronous=level) for level in levels}
+    if postgres:
+        opened["PostgreSQL"] = Database(postgres)
+    yield opened
+    for database in opened.values():
+        database.close()
+
+
+def measure(seconds: float, concurrencies: tuple[int, ...], postgres: str | None, folder: Path) -> dict[str, object]:
+    """All figures, and the machine that they hold for."""
+    with databases(folder, postgres) as opened:
+        fast = [
+            throughput(database, name, kind, concurrency, seconds)
+            for name, database in opened.items()
+            for kind in KINDS
+            for concurrency in concurrencies
+        ]
+        slow = [added(database, name, kind, 8, seconds) for name, database in opened.items() for kind in KINDS]
+    processor = platform.processor() or platform.machine()
+    return {
+        "machine": f"{processor}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "pause_ms": PAUSE * 1e3,
+        "throughput": [asdict(row) for row in fast],
+        "added": [asdict(row) for row in slow],
+    }
+
+
+def _print(found: dict[str, object], fast: list[dict[str, object]], slow: list[dict[str, object]]) -> None:
+    print(f"{found['machine']}, Python {found['python']}, SQLite {found['sqlite']}")
+    print("\nDurable charges (reserve, then settle at once)")
+    print(f"{'database':14}{'kind':13}{'at once':>8}{'charges/s':>11}{'median ms':>11}{'p99 ms':>9}")
+    for row in fast:
+        print(
+            f"{row['database']:14}{row['kind']:13}{row['concurrency']:8}{row['per_second']:11,.0f}"
+            f"{row['median_ms']:11.2f}{row['p99_ms']:9.2f}"
+        )
+    print(f"\nAdded to a request that waits {found['pause_ms']:.0f} ms for its inference")
+    print(f"{'database':14}{'kind':13}{'at once':>8}{'requests':>11}{'median ms':>11}{'p99 ms':>9}")
+    for row in slow:
+        print(
+            f"{row['database']:14}{row['kind']:13}{row['concurrency']:8}{row['requests']:11,}"
+            f"{row['median_ms']:11.2f}{row['p99_ms']:9.2f}"
+        )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under 50 seconds")
+    parser.add_argument("--json", action="store_true", help="figures for a program")
+    parser.add_argument("--postgres", default=os.environ.get("INFLARE_TEST_POSTGRES"), help="URL of an empty database")
+    parser.add_argument("--folder", type=Path, help="where the SQLite files go (a disk, not a memory file system)")
+    given = parser.parse_args()
+    seconds, concurrencies = (1.0, (8, 256)) if given.quick else (5.0, (1, 8, 64, 256, 1024))
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        found = measure(seconds, concurrencies, given.postgres, Path(folder))
+    if given.json:
+        json.dump(found, sys.stdout, indent=2)
+        print()
+    else:
+        _print(found, list(found["throughput"]), list(found["added"]))  # pyright: ignore
+
+
+if __name__ == "__main__":
+    main()
