@@ -81,9 +81,7 @@ def test_both_parameter_counts_of_the_keypoint_model_are_shown() -> None:
     assert figures(KEYPOINTS, "parameters") == [126.4, 40.7]
 
 
-@pytest.mark.parametrize(
-    ("model", "ap"), [(DETR, 42.0), (CONDITIONAL, 41.0), (RT_DETR, 53.1), (KEYPOINTS, 71.8)]
-)
+@pytest.mark.parametrize(("model", "ap"), [(DETR, 42.0), (CONDITIONAL, 41.0), (RT_DETR, 53.1), (KEYPOINTS, 71.8)])
 def test_documented_average_precision(model: str, ap: float) -> None:
     assert figures(model, "AP") == [ap]
 
