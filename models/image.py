@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeGuard, cast
 
 import numpy as np
 import PIL.Image
@@ -88,6 +88,19 @@ def decode(data: bytes | bytearray | memoryview, *, max_pixels: int) -> Image:
             rgb = _rgb(picture)
             pixels = np.asarray(rgb if turn is None else rgb.transpose(turn))
         return Image(pixels, pixels.shape[1], pixels.shape[0], picture.format or "unknown")
+
+
+def is_pil_image(value: object) -> TypeGuard[PIL.Image.Image]:
+    """Whether a caller handed over an image that Pillow has opened or made."""
+    return isinstance(value, PIL.Image.Image)
+
+
+def pixels_of(picture: PIL.Image.Image) -> Pixels:
+    """The upright RGB pixels uint8 [H, W, 3] of an image that the caller opened. Raises ImageError."""
+    with _only_image_errors():
+        turn = _UPRIGHT.get(_orientation(picture))
+        rgb = _rgb(picture)
+        return np.asarray(rgb if turn is None else rgb.transpose(turn))
 
 
 def antialiased(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -16,18 +16,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ...models.card import Card
-from ...models.detection import Detection
 from .. import faults
 from ..accounts import Identity, Scope
-from ..config import Cloudflare
 from ..engine import Answer, Engine, Timings
 from . import catalogue
 from .door import Door
 from .intake import answer, read_payload, request_id
+from .results import result_of
 
 # A real account id is 32 hex digits; on one's own machine a readable name will do.
 _ACCOUNT = re.compile(r"[0-9a-f]{32}|[A-Za-z0-9_-]{1,64}")
-_UINT16 = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,29 +80,6 @@ def fault_headers(fault: faults.Fault) -> dict[str, str]:
     if isinstance(fault, faults.MethodNotAllowed):
         return {"allow": ", ".join(fault.allowed)}
     return {}
-
-
-def result_of(reply: Answer, settings: Cloudflare) -> list[dict[str, Any]]:
-    """Detections as the hosted service lists them: score, label and an integer box."""
-    return [_object(detection, settings) for detection in reply.detections]
-
-
-def _object(detection: Detection, settings: Cloudflare) -> dict[str, Any]:
-    box = detection.box
-    edges = {"xmin": box.xmin, "ymin": box.ymin, "xmax": box.xmax, "ymax": box.ymax}
-    return {
-        "score": detection.score,
-        "label": detection.label,
-        "box": {name: _pixel(value, settings) for name, value in edges.items()},
-    }
-
-
-def _pixel(value: float, settings: Cloudflare) -> int:
-    """Truncated toward zero, as the reference pipeline does; not clipped at the far edge."""
-    pixel = int(value)
-    if pixel >= 0:
-        return pixel
-    return pixel & _UINT16 if settings.wrap_negative else 0
 
 
 def answer_headers(reply: Answer) -> dict[str, str]:

@@ -7,15 +7,15 @@ import hashlib
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from ...models.card import Card
-from ...schemas.payload import Payload, Refused, decode, sniff
+from ...schemas.payload import Payload, Refused, decode, from_members, sniff
 from ...schemas.validate import Schema, schema, strict_schema
 from .. import faults
-from ..accounts import Account
+from ..accounts import LOCAL, Account
 from ..billing.prices import BillingFace
 from ..config import Limits
 from ..engine import Answer, Engine, Job
@@ -62,6 +62,14 @@ async def decode_payload(body: bytes | bytearray, card: Card) -> Payload:
         raise refusal(refused) from refused
 
 
+def decode_members(members: dict[str, Any], card: Card) -> Payload:
+    """The image and the parameters in inputs that are Python values already. Raises a Fault."""
+    try:
+        return from_members(members, input_schema(card))
+    except Refused as refused:
+        raise refusal(refused) from refused
+
+
 def refusal(refused: Refused) -> faults.Fault:
     """The fault of a body that was turned away."""
     return _FAULTS[refused.kind](refused.message)
@@ -84,7 +92,22 @@ async def answer(
     """
     gone = asyncio.Event()
     key = request.headers.get("idempotency-key")
-    job = Job(
+    job = job_of(card, payload, account=account, face=face, threshold=threshold, key=key, departed=gone.is_set)
+    return await watched(request, gone, lambda: engine.run(job))
+
+
+def job_of(
+    card: Card,
+    payload: Payload,
+    *,
+    account: Account = LOCAL,
+    face: BillingFace = "cloudflare",
+    threshold: float | None = None,
+    key: str | None = None,
+    departed: Callable[[], bool] = lambda: False,
+) -> Job:
+    """The job of a payload; its own thresholds go before `threshold`. `key` is the caller's idempotency key."""
+    return Job(
         model=card.id,
         image=payload.image,
         request_id=request_id(),
@@ -94,9 +117,8 @@ async def answer(
         keypoint_threshold=_number(payload, "keypoint_threshold", None),
         idempotency_key=key,
         body_hash=_digest(payload) if key is not None else None,
-        departed=gone.is_set,
+        departed=departed,
     )
-    return await _watched(request, gone, lambda: engine.run(job))
 
 
 def _number(payload: Payload, name: str, default: float | None) -> float | None:
@@ -111,7 +133,9 @@ def _digest(payload: Payload) -> bytes:
     return digest.digest()
 
 
-async def _watched(request: Request, gone: asyncio.Event, work: Callable[[], Awaitable[T]]) -> T:
+async def watched(request: Request, gone: asyncio.Event, work: Callable[[], Awaitable[T]]) -> T:
+    """The outcome of `work`, during which `gone` is set as soon as the caller disconnects."""
+
     async def watch() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass

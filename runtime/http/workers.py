@@ -19,17 +19,19 @@ from starlette.types import Scope
 
 from ...models.card import Card
 from ...schemas.json_body import read_json
+from ...schemas.msgpack_body import is_msgpack_map, read_msgpack
 from ...schemas.payload import Payload, Refused, from_members
 from ...schemas.validate import Mismatch
 from .. import faults
 from ..engine import Engine
 from . import catalogue
 from .body import read_body
-from .cloudflare import WIRES, answer_headers, enter, fault_headers, result_of
+from .cloudflare import WIRES, answer_headers, enter, fault_headers
 from .door import Door
 from .faces import Face
 from .forwarded import Unwrap, WrappedRoute, inner_path
 from .intake import answer, decode_payload, input_schema, refusal, request_id
+from .results import result_of
 
 _RUN_PATHS = ("/run", "/ai-gateway/run")
 _MODEL = "cf-consn-model-id"
@@ -149,10 +151,10 @@ async def _payload(request: Request, body: bytes | bytearray, card: Card) -> Pay
 
 
 def _wrapped_payload(body: bytes | bytearray, card: Card) -> Payload:
-    """The payload in `{"inputs": …, "options": …}`. Raises Refused, and BadInput where the wrapping is broken."""
+    """The payload in `{"inputs": …, "options": …}`, JSON or msgpack. Raises Refused, and BadInput."""
     if not body:
         raise Refused("empty", "the body is empty")
-    members = read_json(body)
+    members = read_msgpack(body) if is_msgpack_map(body[0]) else read_json(body)
     inputs = cast(dict[str, Any], members).get("inputs") if isinstance(members, dict) else None
     if not isinstance(inputs, dict):
         raise faults.BadInput("required properties at '/' are 'inputs'")

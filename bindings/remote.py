@@ -1,0 +1,108 @@
+"""env.AI against a running inflare: msgpack over HTTP, retried where trying again can help and charged once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+import httpx
+import msgpack as _untyped_msgpack
+
+from .errors import ConnectionFailed, InferenceUpstreamError, from_response
+from .options import RunOptions
+from .pictures import Inputs, Picture, members
+from .raw import RawResponse
+from .result import Result, Run
+
+_pack = cast("Callable[[object], bytes]", cast(Any, _untyped_msgpack).packb)
+
+_RETRIED = (408, 429, 500, 502, 503, 504)
+_LONGEST_WAIT_S = 30.0
+_FIRST_WAIT_S = 0.25
+
+
+class RemoteAI:
+    """Speaks the binding's own protocol, so errors have the names and codes that a Worker sees."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        *,
+        retries: int,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._url = url
+        self._retries = retries
+        self._sleep = sleep
+        self.last_request_id: str | None = None
+
+    async def run(self, model: str, inputs: Inputs | Picture, options: RunOptions) -> Result | RawResponse:
+        """See `AI.run`."""
+        body = _pack(
+            {"inputs": members(inputs), "options": dict(options.gateway or {}) and {"gateway": options.gateway}}
+        )
+        headers = {
+            **(options.extra_headers or {}),
+            "content-type": "application/msgpack",
+            "cf-consn-model-id": model,
+            # One key for all tries of this call: however often it is sent, it is charged once.
+            "idempotency-key": options.idempotency_key or str(uuid.uuid4()),
+        }
+        response = await self._tried(lambda: self._send(body, headers, options.signal))
+        self.last_request_id = response.headers.get("cf-ai-req-id")
+        if options.return_raw_response:
+            return RawResponse(response.status_code, dict(response.headers), response.content)
+        if response.status_code != 200:
+            raise from_response(response.status_code, response.headers, response.content)
+        return Result(response.json(), Run.of(response.headers, response.headers.get("cf-ai-neurons", "")))
+
+    async def models(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """See `AI.models`."""
+        response = await self._tried(lambda: self._client.get("/ai-api/models/search", params=dict(query)))
+        if response.status_code != 200:
+            raise from_response(response.status_code, response.headers, response.content)
+        return cast("list[dict[str, Any]]", response.json()["result"])
+
+    async def _send(self, body: bytes, headers: Mapping[str, str], signal: asyncio.Event | None) -> httpx.Response:
+        sending = asyncio.ensure_future(
+            self._client.post("/run", params={"version": "3"}, content=body, headers=dict(headers))
+        )
+        if signal is None:
+            return await sending
+        stopping = asyncio.ensure_future(signal.wait())
+        try:
+            await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        if sending.done():
+            return sending.result()
+        sending.cancel()  # closes the connection, by which the server knows
+        raise InferenceUpstreamError("AiError", 3008, "Request was aborted", status=408, retry_after=None)
+
+    async def _tried(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        """Send until it is answered for good; the last answer or failure counts."""
+        for attempt in range(self._retries + 1):
+            last = attempt == self._retries
+            try:
+                response = await send()
+            except httpx.TransportError as error:
+                if last:
+                    raise ConnectionFailed(self._url, str(error) or type(error).__name__) from error
+                await self._sleep(_wait(attempt, None))
+                continue
+            if last or response.status_code not in _RETRIED:
+                return response
+            await self._sleep(_wait(attempt, response.headers.get("retry-after")))
+        raise AssertionError("the loop above always returns or raises")
+
+
+def _wait(attempt: int, retry_after: str | None) -> float:
+    """Seconds: what the server asks for, else doubling from a quarter of a second, with jitter."""
+    if retry_after is not None and retry_after.isdigit():
+        return min(float(retry_after), _LONGEST_WAIT_S)
+    return min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S) * random.uniform(0.5, 1.0)

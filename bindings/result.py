@@ -1,0 +1,66 @@
+"""The answer of a run: plain lists and dicts as in a Worker, and the same as typed values where that helps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..models.detection import Box, Detection, Keypoint
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """About one run: its id, the model and the weights that answered ("installed" or "embedded"), milliseconds of
+    each step, and the neurons that it cost."""
+
+    request_id: str
+    model: str
+    weights: str
+    timing: str
+    neurons: str
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], neurons: str) -> Run:
+        """From the headers of an answer."""
+        return cls(
+            request_id=headers.get("cf-ai-req-id", ""),
+            model=headers.get("inflare-model", ""),
+            weights=headers.get("inflare-weights", ""),
+            timing=headers.get("server-timing", ""),
+            neurons=neurons,
+        )
+
+
+class Result(list[dict[str, Any]]):
+    """The bare list that `env.AI.run` gives in a Worker: score, label and integer box of each detection."""
+
+    def __init__(self, items: Sequence[dict[str, Any]], run: Run) -> None:
+        super().__init__(items)
+        self.run = run
+
+    @property
+    def detections(self) -> tuple[Detection, ...]:
+        """The same detections, typed; `class_id` is -1 where the route does not tell it."""
+        return tuple(_detection(item) for item in self)
+
+    def above(self, threshold: float) -> list[dict[str, Any]]:
+        """Those that score more than `threshold`; the hosted service returns every query, sorted."""
+        return [item for item in self if item["score"] > threshold]
+
+
+def _detection(item: dict[str, Any]) -> Detection:
+    box = item["box"]
+    return Detection(
+        score=item["score"],
+        label=item["label"],
+        class_id=item.get("class_id", -1),
+        box=Box(box["xmin"], box["ymin"], box["xmax"], box["ymax"]),
+        keypoints=tuple(_keypoint(each) for each in item.get("keypoints", ())),
+        detection_confidence=item.get("detection_confidence"),
+    )
+
+
+def _keypoint(item: dict[str, Any]) -> Keypoint:
+    (xx, xy), (yx, yy) = item["covariance"]
+    return Keypoint(item["name"], item["x"], item["y"], item["confidence"], item["visible"], ((xx, xy), (yx, yy)))

@@ -1,0 +1,61 @@
+"""Detections as the Workers AI routes list them, with or without the envelope around."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ...models.detection import Box, Detection, Keypoint
+from ..config import Cloudflare
+from ..engine import Answer
+
+_UINT16 = 0xFFFF
+Item = dict[str, Any]
+
+
+def result_of(reply: Answer, settings: Cloudflare) -> list[Item]:
+    """The bare result: score, label and an integer box as the hosted service lists them; skeletons as
+    `inflare/keypoint-detection.output` documents them."""
+    return [_item(detection, settings) for detection in reply.detections]
+
+
+def _item(detection: Detection, settings: Cloudflare) -> Item:
+    if detection.detection_confidence is not None:
+        return _instance(detection)
+    box = {name: _pixel(value, settings) for name, value in _edges(detection.box).items()}
+    return {"score": detection.score, "label": detection.label, "box": box}
+
+
+def _pixel(value: float, settings: Cloudflare) -> int:
+    """Truncated toward zero, as the reference pipeline does; not clipped at the far edge."""
+    pixel = int(value)
+    if pixel >= 0:
+        return pixel
+    return pixel & _UINT16 if settings.wrap_negative else 0
+
+
+def _instance(detection: Detection) -> Item:
+    return {
+        "score": detection.score,
+        "label": detection.label,
+        "class_id": detection.class_id,
+        "detection_confidence": detection.detection_confidence,
+        "box": _edges(detection.box),
+        "keypoints": [_keypoint(each) for each in detection.keypoints],
+    }
+
+
+def _keypoint(keypoint: Keypoint) -> Item:
+    return {
+        "name": keypoint.name,
+        "x": keypoint.x,
+        "y": keypoint.y,
+        "confidence": keypoint.confidence,
+        "visible": keypoint.visible,
+        # JSON has no NaN: what left the range of a float is null.
+        "covariance": [[value if math.isfinite(value) else None for value in row] for row in keypoint.covariance],
+    }
+
+
+def _edges(box: Box) -> dict[str, float]:
+    return {"xmin": box.xmin, "ymin": box.ymin, "xmax": box.xmax, "ymax": box.ymax}
