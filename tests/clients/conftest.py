@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +33,19 @@ class Server:
         return self.url.partition("://")[2]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@contextmanager
+def serving(home: Path, *arguments: str) -> Generator[Server]:
     """`inflare dev` on a free port, with the small test network installed."""
-    home = tmp_path_factory.mktemp("server")
     spots.install(home / ".inflare")
-    with running([INFLARE, "dev", "--port", "0"], cwd=home) as program:
-        yield Server(program.wait_for(r"ready at (http://\S+)")[1], home, program)
+    with running([INFLARE, "dev", "--port", "0", *arguments], cwd=home) as program:
+        yield Server(program.wait_for(r"ready at (https?://\S+)")[1], home, program)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """One server for all who need nothing special of it."""
+    with serving(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

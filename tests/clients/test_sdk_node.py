@@ -1,0 +1,60 @@
+"""The official npm SDK (`cloudflare`), with nothing changed but its base URL."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import spots
+from tests.clients.conftest import Server
+from tests.clients.processes import run
+from tests.clients.toolchains import environment, node, toolchain
+
+ACCOUNT = "0123456789abcdef0123456789abcdef"
+SCRIPT = Path(__file__).parent / "workers" / "sdk.mjs"
+Found = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def found(server: Server, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    home = tmp_path_factory.mktemp("sdk")
+    command = [node(), SCRIPT, toolchain("sdk").folder, f"{server.url}/client/v4", image, ACCOUNT]
+    return json.loads(run(command, environment(home), home))
+
+
+def test_run_gets_the_result_out_of_the_envelope(found: Found) -> None:
+    assert [item["label"] for item in found["run"]] == ["bright"] * 3
+
+
+def test_raw_bytes_can_be_posted(found: Found) -> None:
+    assert found["bytes"]["result"] == found["run"]
+
+
+def test_paging_through_the_models_ends(found: Found) -> None:
+    assert spots.MODEL in found["models"]
+    assert found["small pages"] == found["models"]
+
+
+def test_the_schema_of_a_model_is_served(found: Found) -> None:
+    assert set(found["schema"]) == {"input", "output"}
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "status", "code"),
+    [
+        ("bad input", "BadRequestError", 400, 5006),
+        ("unknown model", "BadRequestError", 400, 5007),
+        ("malformed account", "NotFoundError", 404, 7003),
+    ],
+)
+def test_faults_raise_their_class(found: Found, call: str, kind: str, status: int, code: int) -> None:
+    error = found[call]
+    assert (error["class"], error["status"], error["errors"][0]["code"]) == (kind, status, code)
+
+
+def test_nothing_was_tried_twice(found: Found) -> None:
+    assert {status for status in found["statuses"] if status >= 400} == {400, 404}
+    assert sum(status >= 400 for status in found["statuses"]) == 3
