@@ -1,8 +1,12 @@
-"""Where the shared test data lies: beside a checkout, never inside it."""
+"""What every test shares: where the test data lies, and the gate's rule that nothing is skipped."""
 
+import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+
+_NO_SKIPS = bool(os.environ.get("INFLARE_NO_SKIPS"))
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +16,26 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the shared test data (../shared/data), which is not here")
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        _fail(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if _NO_SKIPS and report.skipped:
+        _fail(report)
+    return report
+
+
+def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """With INFLARE_NO_SKIPS set (as the gate does) a test that could not run is a test that failed."""
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    report.outcome = "failed"
+    report.longrepr = f"{report.nodeid}: {reason} (INFLARE_NO_SKIPS allows no skip)"
