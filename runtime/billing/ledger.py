@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+import queue
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from ..storage.database import Database, Kept
-from ..storage.errors import DatabaseUnavailable, DuplicateRow, StorageError
+from ..storage.errors import DatabaseUnavailable, DuplicateRow
 from ..storage.instants import MICROSECOND, Clock, to_micros, utc_now
 from ..storage.journal import Group
 from .books import Books
@@ -52,7 +54,7 @@ class Ledger:
         self._lease_ends = 0
         self._open: dict[str, Order] = {}
         self._doubtful: set[str] = set()  # settled, perhaps: the database did not say
-        self._unreleased: list[Command] = []  # the writer's: releases that the database refused
+        self._unreleased: queue.SimpleQueue[Command] = queue.SimpleQueue()  # what the database did not answer
         self._closed = False
         self._kept = Kept()
         interval = lease.total_seconds() / 3
@@ -74,7 +76,7 @@ class Ledger:
             return Reservation(order)
         try:
             reservation = cast(Reservation, await self._ask(Reserve(order)))
-        except (LedgerError, StorageError):
+        except Exception:
             self._open.pop(order.request_id, None)
             raise
         if reservation.repeat:
@@ -163,7 +165,9 @@ class Ledger:
             raise ReservationClosed(order.request_id)
         try:
             outcome = await self._ask(command)
-        except StorageError:
+        except LedgerError:
+            raise
+        except Exception:
             self._open[order.request_id] = order
             self._doubtful.add(order.request_id)
             raise
@@ -176,8 +180,8 @@ class Ledger:
         outcomes = self._attempt([each.command for each in asked])
         waiting: defaultdict[asyncio.AbstractEventLoop, list[tuple[_Asked, Outcome | Exception]]] = defaultdict(list)
         for each, outcome in zip(asked, outcomes, strict=True):
-            if isinstance(outcome, StorageError) and not isinstance(each.command, Settle):
-                self._unreleased.append(Release(each.command.order))  # whether it was written is not known
+            if isinstance(outcome, DatabaseUnavailable) and not isinstance(each.command, Settle):
+                self._unreleased.put(Release(each.command.order))  # whether it was written is not known
                 outcome = None if isinstance(each.command, Release) else outcome
             if each.future is not None:
                 waiting[each.future.get_loop()].append((each, outcome))
@@ -219,9 +223,9 @@ class Ledger:
         return now + lease
 
     def _sweep(self) -> int:
-        unreleased, self._unreleased = self._unreleased, []
+        unreleased = [_Asked(command) for command in _drained(self._unreleased)]
         if unreleased:
-            self._carry_out([_Asked(command) for command in unreleased])
+            self._carry_out(unreleased)
         now = to_micros(self._clock())
         holding = any(order.durable for order in list(self._open.values()))
         with self._database.write() as connection:
@@ -248,6 +252,15 @@ class Ledger:
         for each, outcome in pairs:
             order = each.command.order
             granted = isinstance(outcome, Reservation) and not outcome.repeat
-            if granted or isinstance(outcome, StorageError):
+            if granted or isinstance(outcome, DatabaseUnavailable):
                 self._writer.put(_Asked(Release(order)))
             self._open.pop(order.request_id, None)
+
+
+def _drained(waiting: "queue.SimpleQueue[Command]") -> list[Command]:
+    """All that is in the queue now; never waits."""
+    found: list[Command] = []
+    with suppress(queue.Empty):
+        while True:
+            found.append(waiting.get_nowait())
+    return found

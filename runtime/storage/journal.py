@@ -97,7 +97,7 @@ def _upsert(table: Table, changes: Callable[[Any], dict[str, Any]]) -> Prepared:
     return Prepared(statement(sqlite.insert), statement(postgresql.insert), *table.columns.keys())
 
 
-# What every request does; and its questions where a group is one request, as it mostly is.
+# What every request does; and its questions one by one, where that costs less.
 _ADVANCE = _same(update(head).values(last=head.c.last + bindparam("count")).returning(head.c.last), "count")
 _INSERT_JOURNAL, _INSERT_POSTINGS = _insert(journal), _insert(postings)
 _INSERT_RESERVATIONS, _INSERT_KEYS = _insert(reservations), _insert(keys)
@@ -215,11 +215,9 @@ class Group:
     def _ask(
         self, one: Prepared, bulk: Any, name: str, values: Sequence[Row], *, flat: bool = False
     ) -> Sequence[Sequence[Any]]:
-        if not values:
-            return ()
-        if len(values) == 1:
-            row = one.one(self._connection, values[0])
-            return () if row is None else (row,)
+        if len(values) < 2 or not self._postgres:  # SQLite is in this process: many small questions cost less
+            found = [one.one(self._connection, value) for value in values]
+            return [row for row in found if row is not None]
         return self._connection.execute(bulk, {name: [value[0] for value in values] if flat else values}).all()
 
 
