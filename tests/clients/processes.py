@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 
 
 class Running:

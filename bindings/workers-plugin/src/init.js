@@ -3,7 +3,7 @@
 
 const fs = require("node:fs");
 const path = require("node:path");
-const { binding } = require("./index.js");
+const { DEFAULT_URL, binding } = require("./index.js");
 const { ConfigError, load, locate } = require("./config.js");
 const { diff } = require("./diff.js");
 const { absent, installer } = require("./project.js");
@@ -28,6 +28,11 @@ function nextCommand(folder, environment) {
   return packages.length ? `${installer(folder)} ${packages.join(" ")} && ${start}` : start;
 }
 
+function startCommand(url = DEFAULT_URL) {
+  const { port } = new URL(url);
+  return url === DEFAULT_URL || !port ? "inflare dev" : `inflare dev --port ${port}`;
+}
+
 /** Runs the command; `say` gets each line. Returns the exit code. */
 function init({ folder, environment, file, url, dryRun }, say) {
   const config = load(locate(folder, file));
@@ -45,9 +50,13 @@ function init({ folder, environment, file, url, dryRun }, say) {
     }
   }
   say("");
-  say('wrangler will warn that "unsafe" is experimental and that "ai" is not inherited: both are as they should be.');
-  say(dryRun && !done ? "Nothing was written. Without --dry-run, next:" : "Start the runtime (inflare dev), then:");
+  say(dryRun && !done ? "Nothing was written. Without --dry-run, next:" : `Start the runtime (${startCommand(url)}), then:`);
   say(`  ${nextCommand(folder, environment)}`);
+  if (!done) {
+    say("");
+    say('wrangler warns that "unsafe" is experimental and "ai" is not inherited: both are as they should be.');
+    say('To deploy the top level as before, wrangler now wants it named: npx wrangler deploy --env=""');
+  }
   return 0;
 }
 
