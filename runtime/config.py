@@ -38,6 +38,7 @@ class Dev:
     certificate: str
     key: str
     stop_s: float
+    inject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,22 @@ class Limits:
     body_timeout_s: float
     requests_per_minute: int
     concurrent_per_account: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    mode: Literal["auto", "on", "off"]
+    allow: tuple[str, ...]
+    max_bytes: int
+    timeout_s: float
+    redirects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Openai:
+    threshold: float
+    url_s: float
+    url_mb: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,8 @@ class Settings:
     runtime: Runtime
     weights: Weights
     limits: Limits
+    fetch: Fetch
+    openai: Openai
     cloudflare: Cloudflare
     auth: Auth
     ledger: Ledger
@@ -304,6 +323,8 @@ def _settings(values: Mapping[str, Any], base: Path) -> Settings:
         runtime=section(Runtime),
         weights=section(Weights),
         limits=section(Limits),
+        fetch=section(Fetch),
+        openai=section(Openai),
         cloudflare=section(Cloudflare),
         auth=section(Auth),
         ledger=section(Ledger),

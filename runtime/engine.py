@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -87,6 +87,13 @@ class Answer:
     charge: Charge | None = None
 
 
+Complete = Callable[[Sequence[Answer]], Awaitable[None]]
+
+
+async def _completed(_: Sequence[Answer]) -> None:
+    return
+
+
 class Engine:
     """Runs jobs on one event loop."""
 
@@ -112,20 +119,38 @@ class Engine:
 
     async def run(self, job: Job) -> Answer:
         """Answer one job and charge it. Raises a Fault, and then nothing is charged; nothing else leaves."""
-        card = self.find(job.model)
+        (answer,) = await self.run_together((job,))
+        return answer
+
+    async def run_together(self, jobs: Sequence[Job], complete: Complete = _completed) -> tuple[Answer, ...]:
+        """Answer the jobs of one request, alike but for their images: one charge for all, none where one fails.
+
+        `complete` is what the face must still do for the request to be a success; a Fault of it costs nothing too.
+        """
+        first = jobs[0]
+        card = self.find(first.model)
         purchase = Purchase(
-            account=job.account,
-            face=job.face,
-            request_id=job.request_id,
-            idempotency_key=job.idempotency_key,
-            body_hash=job.body_hash,
+            account=first.account,
+            face=first.face,
+            request_id=first.request_id,
+            images=len(jobs),
+            idempotency_key=first.idempotency_key,
+            body_hash=first.body_hash,
         )
-        with self.admission.admit(card, job.account):
+        with self.admission.admit(card, first.account):
             async with self.till.sale(card, purchase) as sale:
-                answer = await self._bounded(card, job)
+                answers = await self._bounded(card, jobs, complete)
                 settling = perf_counter()
-        timings = replace(answer.timings, settle=(perf_counter() - settling) * 1e3)
-        return replace(answer, timings=timings, charge=sale.charge, neurons=sale.quote.neurons)
+        settled = (perf_counter() - settling) * 1e3
+        return tuple(
+            replace(
+                answer,
+                timings=replace(answer.timings, settle=settled),
+                charge=sale.charge,
+                neurons=sale.quote.neurons,
+            )
+            for answer in answers
+        )
 
     async def preload(self, model: str) -> None:
         """Load a model before its first request. Raises a Fault."""
@@ -134,13 +159,27 @@ class Engine:
         except SessionError as error:
             raise self._internal(error, model) from error
 
-    async def _bounded(self, card: Card, job: Job) -> Answer:
+    async def _bounded(self, card: Card, jobs: Sequence[Job], complete: Complete) -> list[Answer]:
         seconds = self.settings.limits.timeout_s
         try:
             async with asyncio.timeout(seconds):
-                return await self._answer(card, job)
+                answers = await self._each(card, jobs)
+                await complete(answers)
+                return answers
         except TimeoutError as error:
             raise faults.Timeout(f"Request timeout: no answer within {seconds:g} s") from error
+
+    async def _each(self, card: Card, jobs: Sequence[Job]) -> list[Answer]:
+        if len(jobs) == 1:
+            return [await self._answer(card, jobs[0])]
+        tasks = [asyncio.create_task(self._answer(card, job)) for job in jobs]
+        try:
+            return await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            raise
 
     async def _answer(self, card: Card, job: Job) -> Answer:
         weights = await self._weights(card)
@@ -168,9 +207,10 @@ class Engine:
         )
 
     def _detector(self, weights: Weights) -> Detector:
-        if (detector := self._detectors.get(weights.sha256)) is None:
-            detector = self._detectors[weights.sha256] = Detector(weights.card)
-        return detector
+        known = self._detectors.get(weights.card.id)
+        if known is None or known.card is not weights.card:  # the same graph may be read with other labels
+            known = self._detectors[weights.card.id] = Detector(weights.card)
+        return known
 
     async def _weights(self, card: Card) -> Weights:
         """What serves a card now; asked of the store again only when what is installed has changed."""

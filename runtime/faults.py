@@ -38,7 +38,11 @@ class Fault(Exception):
 
 
 class BadInput(Fault):
-    """The payload breaks the model's document."""
+    """The payload breaks the model's document; `param` names the member that does, where it is known."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
 
 
 class EmptyBody(Fault):

@@ -30,24 +30,38 @@ class _Part:
     end: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A multipart form: its files as (field name, bytes), in order, and its other fields."""
+
+    files: tuple[tuple[str, memoryview], ...]
+    fields: dict[str, Any]
+
+
 def read_multipart(body: Buffer) -> dict[str, Any]:
     """The form as an object: the file's bytes under "image" whatever its field is called, other fields by name.
 
     A field's text that is a JSON number, true, false or null becomes that value. Raises Refused.
     """
+    form = read_form(body)
+    if len(form.files) != 1:
+        raise Refused("malformed", f"the multipart form has {len(form.files)} files, exactly one is needed")
+    return {**form.fields, "image": form.files[0][1]}
+
+
+def read_form(body: Buffer) -> Form:
+    """The form with all its files; fields as in `read_multipart`. Raises Refused."""
     data = body if isinstance(body, bytes) else bytes(body)
-    files: list[memoryview] = []
+    files: list[tuple[str, memoryview]] = []
     fields: list[tuple[str, Any]] = []
     for part in _parts(data):
         name, is_file = _disposition(part)
         content = memoryview(data)[part.start : part.end]
         if is_file:
-            files.append(content)
+            files.append((name, content))
         else:
             fields.append((name, _value(name, content)))
-    if len(files) != 1:
-        raise Refused("malformed", f"the multipart form has {len(files)} files, exactly one is needed")
-    return {**unique(fields), "image": files[0]}
+    return Form(tuple(files), unique(fields))
 
 
 def _parts(data: bytes) -> list[_Part]:

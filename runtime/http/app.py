@@ -17,18 +17,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import faults
 from ..engine import Engine
-from . import workers
+from . import openai_errors, workers
 from .cloudflare import CloudflareFace, render_fault
 from .door import Door
 from .faces import Face, render_for
 from .observe import Metrics, Observe, Traffic
+from .openai import OpenAIFace
 from .operations import Operations
 
 log = logging.getLogger("inflare.http")
 
 
 # Who tells a caller what went wrong: the first that owns the request; the last owns the rest.
-FACES = (workers.FACE, Face(lambda scope: True, render_fault))
+FACES = (workers.FACE, openai_errors.FACE, Face(lambda scope: True, render_fault))
 
 
 def _today() -> date:
@@ -52,6 +53,7 @@ class App:
         return [
             *workers.WorkersFace(self.engine, self.door, self.today).routes(),
             *CloudflareFace(self.engine, self.door, self.today).routes(),
+            *OpenAIFace(self.engine, self.door).routes(),
             *operations.routes(),
         ]
 

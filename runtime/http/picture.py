@@ -1,0 +1,49 @@
+"""The image that a face answers with: the input, scaled to the size that was asked for, with what was found drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ...models import annotate, image
+from ...models.card import Card
+from ...models.detection import Box, Detection
+
+Size = tuple[int, int]
+
+MOST = 4096  # pixels of a side
+_BACKGROUND = 255
+
+
+def drawn(data: bytes, card: Card, detections: Sequence[Detection], size: Size | None, max_pixels: int) -> bytes:
+    """A PNG of exactly `size` (width, height), or of the input's own up to 4096 pixels a side.
+
+    The aspect ratio is kept: what is left over is white. Raises image.ImageError.
+    """
+    source = image.decode(data, max_pixels=max_pixels)
+    width, height = size or _within(source.width, source.height)
+    scale = min(width / source.width, height / source.height)
+    inner = max(1, round(source.width * scale)), max(1, round(source.height * scale))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    canvas = np.full((height, width, 3), _BACKGROUND, dtype=np.uint8)
+    canvas[top : top + inner[1], left : left + inner[0]] = image.antialiased(source.pixels, *inner)
+    stretch = inner[0] / source.width, inner[1] / source.height
+    moved = [_moved(each, stretch, (left, top)) for each in detections]
+    edges = {points.label: points.edges for points in card.keypoints}
+    return annotate.encode(annotate.draw(canvas, moved, threshold=0.0, edges=edges), "drawn.png")
+
+
+def _within(width: int, height: int) -> Size:
+    scale = min(1.0, MOST / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _moved(detection: Detection, stretch: tuple[float, float], offset: Size) -> Detection:
+    (across, down), (left, top), box = stretch, offset, detection.box
+    return replace(
+        detection,
+        box=Box(box.xmin * across + left, box.ymin * down + top, box.xmax * across + left, box.ymax * down + top),
+        keypoints=tuple(replace(each, x=each.x * across + left, y=each.y * down + top) for each in detection.keypoints),
+    )
