@@ -65,6 +65,13 @@ def test_the_content_type_of_an_error_is_exactly_application_json(request_to: Re
     assert request_to("POST", "/run", headers=JSON, content=b"{}").headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("model", ["@local/spots", "@local%2Fspots"])
+def test_the_slashes_of_a_model_may_be_encoded(request_to: Request, model: str) -> None:
+    """Quirk 3: SDKs percent-encode them in the path; the binding's header carries them as they are."""
+    bare = request_to("POST", "/run", **RUN).json()
+    assert request_to("POST", f"/client/v4/accounts/a/ai/run/{model}", content=BRIGHT).json()["result"] == bare
+
+
 def test_integral_floats_are_octets(request_to: Request) -> None:
     """Quirk 5: clients whose numbers are floats send 1.0."""
     floats = wrapped([float(value) for value in BRIGHT])
