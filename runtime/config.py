@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -206,6 +207,7 @@ def load(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]
         values[setting.key], origins[setting.key] = value, origin
     base = file.parent if file else cwd
     _check_variables(environ)
+    _check_networks(values["fetch.allow"], origins["fetch.allow"])
     return Effective(_settings(values, base.resolve()), origins, file)
 
 
@@ -256,6 +258,14 @@ def _check_variables(environ: Mapping[str, str]) -> None:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f" did you mean {close[0]}?" if close else ""
             raise ConfigError(f"environment: {name} sets nothing;{hint} `inflare config` lists what can be set.")
+
+
+def _check_networks(texts: Iterable[str], origin: str) -> None:
+    for text in texts:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ConfigError(f"{origin}: fetch.allow: {error}; write a network as 10.0.0.0/8.") from error
 
 
 def _pick(

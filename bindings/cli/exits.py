@@ -69,8 +69,10 @@ _KINDS: dict[tuple[str, str], type[Failure]] = {
     ("runtime.faults", "Fault"): MachineFailure,
     ("runtime.inference.sessions", "SessionError"): MachineFailure,
     ("runtime.storage.errors", "StorageError"): MachineFailure,
-    ("runtime.billing.errors", "LedgerError"): MachineFailure,
+    ("runtime.billing.errors", "LedgerError"): UsageFailure,
     ("runtime.accounts", "AccountError"): UsageFailure,
+    ("models.detector", "OutputsError"): ModelFailure,
+    ("bindings.verification", "Unverifiable"): ModelFailure,
     ("bindings.evaluation", "MissingScorer"): MachineFailure,
     ("bindings.evaluation", "EvaluationError"): InputFailure,
 }

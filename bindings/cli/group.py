@@ -13,6 +13,9 @@ from .exits import Exit, explain
 from .models import models
 from .pull import pull
 from .run import run
+from .tokens import tokens
+from .usage import usage
+from .wallet import wallet
 
 
 class Shell(click.Group):
@@ -64,10 +67,12 @@ def main() -> None:
     Models:     inflare models
     Weights:    inflare pull @cf/facebook/detr-resnet-50
     Measure:    inflare eval MODEL --images DIR --annotations instances.json
+    Money:      inflare usage
+    Accounts:   inflare tokens create --account NAME --kind cloudflare
 
     Each command explains itself: inflare COMMAND --help
     """
 
 
-for _command in (dev, run, models, pull, evaluate, config):
+for _command in (dev, run, models, pull, evaluate, usage, wallet, tokens, config):
     main.add_command(_command)

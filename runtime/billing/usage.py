@@ -1,8 +1,8 @@
 """What can be read from the ledger, as frozen data: usage, a statement, an audit."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, date, datetime, time
+from typing import Any, Literal
 
 By = Literal["day", "model", "face", "account"]
 
@@ -44,6 +44,20 @@ class Usage:
     def total_nano_usd(self) -> int:
         """Nano-dollars in all rows."""
         return sum(row.nano_usd for row in self.rows)
+
+    def report(self) -> dict[str, Any]:
+        """The document `inflare/usage`."""
+        query = self.query
+        report: dict[str, Any] = {
+            "account": query.account,
+            "requests": self.requests,
+            "total_nano_usd": self.total_nano_usd,
+            "rows": [{"key": row.key, "requests": row.requests, "nano_usd": row.nano_usd} for row in self.rows],
+        }
+        for name, value in (("from", query.start), ("to", query.end), ("by", query.by)):
+            if value is not None:
+                report[name] = value.isoformat() if isinstance(value, datetime) else value
+        return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +101,17 @@ class Audit:
     def sound(self) -> bool:
         """Whether every rule holds."""
         return not self.problems
+
+
+def instant(text: str) -> datetime:
+    """The aware time of "2026-01-31" (00:00 UTC) or of an ISO 8601 time, UTC unless it says otherwise.
+
+    Raises ValueError.
+    """
+    if len(text) == len("2026-01-31"):
+        return datetime.combine(date.fromisoformat(text), time.min, UTC)
+    found = datetime.fromisoformat(text)
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is outside of the calendar") from error

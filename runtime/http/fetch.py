@@ -18,7 +18,7 @@ import httpx
 
 from ...schemas.payload import sniff
 from .. import faults
-from ..config import ConfigError, Settings
+from ..config import Settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -118,7 +118,7 @@ class Fetcher:
         rule = settings.fetch
         self.enabled = rule.mode == "on" or (rule.mode == "auto" and settings.auth.mode == "open")
         self._rule = rule
-        self._guard = Guard(_networks(rule.allow), resolver)
+        self._guard = Guard(map(ipaddress.ip_network, rule.allow), resolver)
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def fetch(self, url: str, param: str = "image") -> bytes:
@@ -192,16 +192,6 @@ class Fetcher:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return httpcore.default_ssl_context()
-
-
-def _networks(texts: Iterable[str]) -> list[Network]:
-    networks: list[Network] = []
-    for text in texts:
-        try:
-            networks.append(ipaddress.ip_network(text))
-        except ValueError as error:
-            raise ConfigError(f"fetch.allow: {text!r} is no network; write it as 10.0.0.0/8 ({error})") from error
-    return networks
 
 
 def _parsed(url: str, param: str) -> httpx.URL:

@@ -6,8 +6,6 @@ from starlette.routing import BaseRoute
 
 from ..engine import Engine
 from .door import Door
-from .fetch import Fetcher, Resolve, resolve
-from .gallery import Gallery
 from .openai_calls import Calls
 from .openai_chat import ChatFace
 from .openai_detections import DetectionsFace
@@ -18,21 +16,19 @@ from .usage import UsageFace
 
 
 class OpenAIFace:
-    """`/v1/…`. Raises ConfigError for a network in fetch.allow that is none."""
+    """`/v1/…`."""
 
-    def __init__(self, engine: Engine, door: Door, resolver: Resolve = resolve) -> None:
-        settings = engine.settings
-        self._calls = Calls(engine, door, Fetcher(settings, resolver))
-        self._gallery = Gallery(settings.openai.url_mb << 20, settings.openai.url_s)
+    def __init__(self, engine: Engine, door: Door) -> None:
+        self._calls = Calls(engine, door)
 
     def routes(self) -> list[BaseRoute]:
         """Every route of the face."""
         calls = self._calls
         return [
             *ModelsFace(calls).routes(),
-            *ImagesFace(calls, self._gallery).routes(),
+            *ImagesFace(calls).routes(),
             *ChatFace(calls).routes(),
             *ResponsesFace(calls).routes(),
             *DetectionsFace(calls).routes(),
-            *UsageFace(calls.engine.till.ledger, calls.door).routes(),
+            *UsageFace(calls.engine, calls.door).routes(),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -53,10 +54,13 @@ def converses(model: str, card: Card) -> bool:
 class Calls:
     """What the routes of this face share."""
 
-    def __init__(self, engine: Engine, door: Door, fetcher: Fetcher) -> None:
+    def __init__(self, engine: Engine, door: Door) -> None:
         self.engine = engine
         self.door = door
-        self.fetcher = fetcher
+
+    @cached_property
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(self.engine.settings)
 
     async def admit(self, request: Request) -> Call:
         """Read a request. Raises a Fault."""
@@ -68,7 +72,7 @@ class Calls:
 
     async def image(self, value: object, param: str = "image") -> bytes:
         """The image that a member stands for. Raises a Fault."""
-        return await load(value, self.fetcher, param)
+        return await load(value, self._fetcher, param)
 
     async def detect(self, call: Call, images: Sequence[bytes], complete: Complete | None = None) -> tuple[Answer, ...]:
         """An answer for each image, for one charge; `complete` runs before it. Raises a Fault."""

@@ -6,6 +6,7 @@ import asyncio
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import cached_property
 from time import time
 
 from starlette.requests import Request
@@ -32,9 +33,13 @@ _ONE = "a detector has one answer to an image"
 class ImagesFace:
     """Drawn answers, and the URLs where they wait."""
 
-    def __init__(self, calls: Calls, gallery: Gallery) -> None:
+    def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._gallery = gallery
+
+    @cached_property
+    def _gallery(self) -> Gallery:
+        rule = self._calls.engine.settings.openai
+        return Gallery(rule.url_mb << 20, rule.url_s)
 
     def routes(self) -> list[Route]:
         return [

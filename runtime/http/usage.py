@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import cast
 
 from starlette.requests import Request
@@ -10,9 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .. import faults
-from ..billing.ledger import Ledger
 from ..billing.money import exact
-from ..billing.usage import By, Usage, UsageQuery
+from ..billing.usage import By, UsageQuery, instant
+from ..engine import Engine
 from .door import Door
 
 _BY = ("day", "model", "face")
@@ -23,8 +23,8 @@ _LONGEST = 256
 class UsageFace:
     """Three questions to the ledger."""
 
-    def __init__(self, ledger: Ledger, door: Door) -> None:
-        self._ledger = ledger
+    def __init__(self, engine: Engine, door: Door) -> None:
+        self._engine = engine
         self._door = door
 
     def routes(self) -> list[Route]:
@@ -49,12 +49,12 @@ class UsageFace:
             end=_instant(asked.get("to"), "to"),
             by=cast(By, by),
         )
-        return JSONResponse(report(await self._ledger.usage(query)))
+        return JSONResponse((await self._engine.till.ledger.usage(query)).report())
 
     async def credits(self, request: Request) -> Response:
         """The wallet: what is there, what open requests hold, what is left."""
         account = await self._account(request)
-        balance = await self._ledger.balance(account)
+        balance = await self._engine.till.ledger.balance(account)
         return JSONResponse(
             {
                 "account": account,
@@ -73,7 +73,7 @@ class UsageFace:
         for prefix in _PREFIXES:
             name = name.removeprefix(prefix)
         own = None if identity.scope == "admin" else identity.account.id
-        charge = await self._ledger.charge(name, own)
+        charge = await self._engine.till.ledger.charge(name, own)
         if charge is None:
             raise faults.NoSuchRoute("no request with this id was charged to this account")
         return JSONResponse(
@@ -100,21 +100,6 @@ class UsageFace:
         return wanted
 
 
-def report(usage: Usage) -> dict[str, object]:
-    """The document `inflare/usage`."""
-    query = usage.query
-    report: dict[str, object] = {
-        "account": query.account,
-        "requests": usage.requests,
-        "total_nano_usd": usage.total_nano_usd,
-        "rows": [{"key": row.key, "requests": row.requests, "nano_usd": row.nano_usd} for row in usage.rows],
-    }
-    for name, value in (("from", query.start), ("to", query.end), ("by", query.by)):
-        if value is not None:
-            report[name] = value.isoformat() if isinstance(value, datetime) else value
-    return report
-
-
 def _name(text: str | None, param: str) -> str | None:
     """A name from the query: short, and without what a database cannot hold."""
     if text is not None and (len(text) > _LONGEST or not text.isprintable()):
@@ -126,11 +111,8 @@ def _instant(text: str | None, param: str) -> datetime | None:
     if text is None:
         return None
     try:
-        if len(text) == len("2026-01-31"):
-            return datetime.combine(date.fromisoformat(text), time.min, UTC)
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        return instant(text)
+    except ValueError as error:
         raise faults.BadInput(
             f"'{param}' must be a date or time like 2026-01-31 or 2026-01-31T12:00:00Z", param
         ) from error

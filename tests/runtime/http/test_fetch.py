@@ -246,7 +246,7 @@ def test_where_it_is_off_the_remedy_is_said(settings: Make) -> None:
 
 def test_a_network_that_is_none_is_said_at_the_start(settings: Make) -> None:
     with pytest.raises(ConfigError, match="fetch.allow"):
-        Fetcher(settings(fetch__allow=["nonsense"]))
+        settings(fetch__allow=["nonsense"])
 
 
 def test_a_face_takes_an_image_by_url(request_to: Callable[..., httpx.Response], web: str) -> None:
