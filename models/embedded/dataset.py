@@ -2,7 +2,7 @@
 
 import math
 import multiprocessing as mp
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty
 
@@ -115,18 +115,20 @@ def targets(scene: Scene) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How pictures are made: batch size, how often a scene is used, how many are held, and how full they are."""
+    """How pictures are made: batch size, how often a scene is used, how many are held, how full they
+    are, and the side of the pictures in pixels."""
 
     seed: int
     batch: int = 16
-    uses: int = 4
-    held: int = 256
-    most: int = 11
+    uses: int = 6
+    held: int = 384
+    most: int = 9
+    side: int = INPUT_SIDE
 
 
-def draw_batches(recipe: Recipe, worker: int, side: Callable[[], int] = lambda: INPUT_SIDE) -> Iterator[Batch]:
-    """Batches without end, of pictures with `side` pixels. A pool of scenes is held; each picture is a random
-    one of them, newly augmented, and about every `uses` pictures one scene gives way to a new one."""
+def draw_batches(recipe: Recipe, worker: int) -> Iterator[Batch]:
+    """Batches without end. A pool of scenes is held; each picture is a random one of them, newly augmented, and
+    about every `uses` pictures one scene gives way to a new one."""
     rng = np.random.default_rng((recipe.seed, 1 + worker))
     pool: list[Scene] = []
     drawn = 0
@@ -139,7 +141,7 @@ def draw_batches(recipe: Recipe, worker: int, side: Callable[[], int] = lambda: 
                 pool = [*pool[-(recipe.held - 1) :], fresh]
             chosen.append(augment(rng, pool[int(rng.integers(len(pool)))]))
         pairs = [targets(scene) for scene in chosen]
-        images = np.stack([fit(scene.pixels, side()).transpose(2, 0, 1) for scene in chosen])
+        images = np.stack([fit(scene.pixels, recipe.side).transpose(2, 0, 1) for scene in chosen])
         yield Batch(images, tuple(boxes for boxes, _ in pairs), tuple(kinds for _, kinds in pairs))
 
 

@@ -71,7 +71,7 @@ class Layout:
     width: int
     height: int
     fewest: int = 2
-    most: int = 9
+    most: int = 8
     roughness: float = 1.0
 
 
@@ -85,13 +85,13 @@ def draw_scene(rng: Generator, layout: Layout | None = None) -> Scene:
     layout = layout or _any_layout(rng)
     canvas = Canvas(rng, layout)
     unit = math.sqrt(layout.width * layout.height)
-    busy = rng.uniform(0.6, 1.2)
+    busy = rng.uniform(0.7, 1.2)
     for _ in range(int(rng.integers(0, 5))):
         canvas.add_distractor(unit * rng.uniform(0.15, 0.35) * busy)
     count = int(rng.integers(layout.fewest, layout.most + 1))
     # Small first: what is near lies over what is far.
-    sizes = np.sort(np.exp(rng.uniform(math.log(0.11), math.log(0.46), count)))
-    crowding = min(1.0, math.sqrt(6 / count))
+    sizes = np.sort(np.exp(rng.uniform(math.log(0.15), math.log(0.55), count)))
+    crowding = min(1.0, math.sqrt(5 / count))
     for size in sizes:
         canvas.add_figure(int(rng.integers(len(KINDS))), unit * float(size) * crowding * busy)
         if rng.random() < 0.12:
@@ -143,7 +143,7 @@ class Canvas:
 
     def _figure(self, kind: int, size: float) -> Figure:
         spec, rng = KINDS[kind], self._rng
-        longest = max(0.09 * math.sqrt(self._width * self._height), size * spec.size)
+        longest = max(0.11 * math.sqrt(self._width * self._height), size * spec.size)
         turn = rng.normal(0, spec.turn)
         if rng.random() < 0.04:
             turn += rng.choice([-1.0, 1.0]) * math.pi / 2

@@ -80,7 +80,7 @@ def _replica(rank: int, options: argparse.Namespace, plan: Plan) -> None:
     # Another seed after each resumption and in each replica: no scene is drawn twice.
     recipe = Recipe(plan.seed + 1000 * trainer.progress.starts, plan.batch)
     if options.workers == 0:
-        batches = draw_batches(recipe, rank, trainer.side)
+        batches = draw_batches(recipe, rank)
         run(trainer, plan, replicas, lambda: next(batches))
     else:
         stream = BatchStream(recipe, [rank + options.replicas * worker for worker in range(options.workers)])

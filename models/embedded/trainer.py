@@ -20,8 +20,6 @@ class Plan:
     batch: int = 8
     rate: float = 1e-3
     warm_up: int = 200
-    # (share of the time, side in pixels): small pictures first, whose steps cost a third and teach as much.
-    sides: tuple[tuple[float, int], ...] = ((0.25, 160), (0.6, 192), (1.0, 256))
     # Replicas average their weights after this many steps; the average network follows then.
     round_steps: int = 2
     save_every_s: float = 150.0
@@ -56,7 +54,8 @@ class Trainer:
         torch = torch_module()
         for group in self._optimiser.param_groups:
             group["lr"] = self._plan.rate * self._rate()
-        outputs = self.network(pixel_values=self._images(batch), labels=self._labels(batch))
+        images = torch.from_numpy(batch.images).to(self._device).float() / 255
+        outputs = self.network(pixel_values=images, labels=self._labels(batch))
         self._optimiser.zero_grad(set_to_none=True)
         outputs.loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -68,17 +67,6 @@ class Trainer:
     def share(self) -> float:
         """How much of the time is spent, 0..1."""
         return min(1.0, self.progress.seconds / 60 / self._plan.minutes)
-
-    def side(self) -> int:
-        """The side in pixels that pictures have at this point of the run."""
-        return next((side for until, side in self._plan.sides if self.share < until), self._plan.sides[-1][1])
-
-    def _images(self, batch: Batch) -> Any:
-        torch = torch_module()
-        images, side = torch.from_numpy(batch.images).to(self._device).float() / 255, self.side()
-        if side >= images.shape[-1]:
-            return images
-        return torch.nn.functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
 
     def _labels(self, batch: Batch) -> list[dict[str, Any]]:
         torch = torch_module()

@@ -15,7 +15,7 @@ def scene() -> Scene:
 
 
 def drawn(recipe: Recipe, worker: int = 0) -> Batch:
-    return next(draw_batches(recipe, worker, lambda: 64))
+    return next(draw_batches(recipe, worker))
 
 
 def test_a_cut_measures_boxes_anew_from_the_pixels(scene: Scene) -> None:
@@ -75,15 +75,15 @@ def test_pictures_are_stretched_to_the_input(scene: Scene) -> None:
 
 
 def test_batches_follow_from_the_seed() -> None:
-    one, other = (list(islice(draw_batches(Recipe(2, batch=3), 0, lambda: 64), 2)) for _ in range(2))
+    one, other = (list(islice(draw_batches(Recipe(2, batch=3, side=64), 0), 2)) for _ in range(2))
     assert [batch.images.tobytes() for batch in one] == [batch.images.tobytes() for batch in other]
 
 
 def test_workers_draw_different_scenes() -> None:
-    assert drawn(Recipe(2, batch=2), 0).images.tobytes() != drawn(Recipe(2, batch=2), 1).images.tobytes()
+    assert drawn(Recipe(2, batch=2, side=64), 0).images.tobytes() != drawn(Recipe(2, batch=2, side=64), 1).images.tobytes()
 
 
 def test_a_batch_has_one_row_of_boxes_a_label() -> None:
-    batch = drawn(Recipe(4, batch=3))
+    batch = drawn(Recipe(4, batch=3, side=64))
     assert batch.images.shape == (3, 3, 64, 64)
     assert [len(boxes) for boxes in batch.boxes] == [len(kinds) for kinds in batch.kinds]
