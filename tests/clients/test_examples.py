@@ -89,6 +89,12 @@ def test_the_workers_own_tests_pass(detecting: Server, plugin: None, tmp_path: P
     assert (report["numPassedTests"], report["numFailedTests"]) == (1, 0)
 
 
+def test_the_worker_and_its_tests_fit_the_published_types(tmp_path: Path) -> None:
+    client = toolchain("vitest")
+    folder = copied(tmp_path, client)
+    assert run([client.program("tsc"), "-p", "."], environment(tmp_path), folder) == ""
+
+
 def test_the_worker_is_ready_for_the_plugin_and_its_production_is_untouched() -> None:
     text = (WORKER / "wrangler.jsonc").read_text()
     config = json.loads(text)

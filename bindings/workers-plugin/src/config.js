@@ -46,6 +46,8 @@ function load(file) {
   }
 }
 
+const isOwn = (binding) => binding?.dev?.plugin?.name === "inflare";
+
 class JsonConfig {
   constructor(file, text) {
     Object.assign(this, { file, text, root: jsonc.parse(text) });
@@ -66,7 +68,7 @@ class JsonConfig {
   own(environment) {
     const unsafe = jsonc.find(this.#scope(environment), "unsafe", "bindings")?.value;
     return (Array.isArray(unsafe) ? unsafe : [])
-      .filter((each) => each?.dev?.plugin?.name === "inflare")
+      .filter(isOwn)
       .map((each) => ({ name: each.name, options: each.dev.options ?? {} }));
   }
 
@@ -85,9 +87,10 @@ class JsonConfig {
     if (existing?.members?.some((member) => member.key === "unsafe")) {
       throw new ConfigError(`${this.file}: env.${environment}.unsafe exists; add to its bindings: ${JSON.stringify(binding)}`);
     }
-    const unsafe = { bindings: [binding] };
     const { root, text } = this;
-    if (existing) return jsonc.addMember(text, root, existing, "unsafe", unsafe);
+    if (existing) return jsonc.addMember(text, root, existing, "unsafe", { bindings: [binding] });
+    const top = root.value.unsafe ?? {};
+    const unsafe = { ...top, bindings: [...(top.bindings ?? []).filter((each) => !isOwn(each)), binding] };
     const block = { ...this.#repeated(), unsafe };
     const environments = jsonc.find(root, "env");
     return environments
@@ -144,8 +147,9 @@ class TomlConfig {
   }
 
   withBinding(environment, binding) {
-    if (this.tables[0].entries.some((entry) => entry.path[0] === "env")) {
-      throw new ConfigError(`${this.file}: env is written as an inline table, which cannot be added to; use [env.…] tables`);
+    const fixed = this.tables[0].entries.find((entry) => ["env", "unsafe"].includes(entry.path[0]))?.path[0];
+    if (fixed) {
+      throw new ConfigError(`${this.file}: ${fixed} is written as a value, which cannot be added to; use [${fixed}.…] tables`);
     }
     const eol = this.text.includes("\r\n") ? "\r\n" : "\n";
     const options = binding.dev.options ? `, options = ${inline(binding.dev.options)}` : "";
@@ -163,10 +167,12 @@ class TomlConfig {
 
   /** The tables and keys that an environment does not inherit, under its name. */
   #repeated(environment) {
-    const wanted = this.notInherited().filter((key) => key !== "unsafe");
+    const wanted = this.notInherited();
     const keys = this.tables[0].entries.filter((entry) => wanted.includes(entry.path[0]));
     const lines = keys.map((entry) => this.text.slice(entry.start, entry.end).trimEnd());
-    const tables = this.tables.slice(1).filter((table) => wanted.includes(table.path[0]));
+    const tables = this.tables.filter(
+      (table, index) => index > 0 && wanted.includes(table.path[0]) && !(table.array && this.#binding(table, index)),
+    );
     const named = tables.flatMap((table) => {
       const [open, close] = table.array ? ["[[", "]]"] : ["[", "]"];
       const header = `${open}${["env", environment, ...table.path].map(quoted).join(".")}${close}`;

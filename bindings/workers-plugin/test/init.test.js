@@ -136,9 +136,22 @@ test("what an environment does not inherit is repeated in it: TOML", async () =>
   assert.ok(after.startsWith('\n[env.local]\nservices = [\n  { binding = "S", service = "s" },\n]\n\n[env.local.vars]\nA = "b" # why\n\n[[env.local.kv_namespaces]]\n'));
 });
 
+for (const [name, text] of Object.entries({
+  "wrangler.json": '{"unsafe": {"bindings": [{"name": "LIMIT", "type": "ratelimit"}]}}',
+  "wrangler.toml": '[[unsafe.bindings]]\nname = "LIMIT"\ntype = "ratelimit"\n',
+})) {
+  test(`${name}: other unsafe bindings of the top level are repeated too`, async () => {
+    const cwd = folder({ [name]: text });
+    await cli(cwd, "init");
+    assert.equal(read(cwd, name).match(/LIMIT/g).length, 2);
+    assert.equal(load(path.join(cwd, name)).own("local").length, 1);
+  });
+}
+
 for (const [what, files, says] of [
   ["no configuration", {}, /there is no wrangler.json, wrangler.jsonc, wrangler.toml/],
   ["a broken one", { "wrangler.toml": "name =" + ' "a\n' }, /wrangler.toml: line 1/],
+  ["an inline env", { "wrangler.toml": "env = {}\n" }, /env is written as a value/],
   ["an unsafe of one's own", { "wrangler.json": '{"env": {"local": {"unsafe": {}}}}' }, /env.local.unsafe exists/],
 ]) {
   test(`${what} is explained`, async () => {
