@@ -80,7 +80,8 @@ def test_batches_follow_from_the_seed() -> None:
 
 
 def test_workers_draw_different_scenes() -> None:
-    assert drawn(Recipe(2, batch=2, side=64), 0).images.tobytes() != drawn(Recipe(2, batch=2, side=64), 1).images.tobytes()
+    recipe = Recipe(2, batch=2, side=64)
+    assert drawn(recipe, 0).images.tobytes() != drawn(recipe, 1).images.tobytes()
 
 
 def test_a_batch_has_one_row_of_boxes_a_label() -> None:
