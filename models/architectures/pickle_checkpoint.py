@@ -117,7 +117,7 @@ class _Rebuild:
         raise TypeError("it can't be changed")
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.__function(*arguments)
+        return cast(Any, self.__function)(*arguments)
 
 
 class _Note(dict[str, Any]):

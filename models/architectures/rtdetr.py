@@ -59,13 +59,13 @@ class Config:
     points: int
     levels: int
     queries: int
-    learned_queries: bool
 
     @classmethod
     def read(cls, document: Mapping[str, Any], size: int) -> Config:
         """From a config.json. Raises UnsupportedCheckpoint."""
         fields = Fields(document)
         fields.refuse_unless("model_type", "rt_detr", "rt_detr")
+        fields.refuse_unless("learn_initial_query", False, False)  # the reference fails with it, too
         config = cls(
             size=size,
             backbone=ResNet.read(fields.part("backbone_config"), vd=True),
@@ -88,7 +88,6 @@ class Config:
             points=fields.get("decoder_n_points", 4),
             levels=fields.get("num_feature_levels", 3),
             queries=fields.get("num_queries", 300),
-            learned_queries=fields.get("learn_initial_query", False),
         )
         config.check(fields)
         return config
@@ -173,7 +172,7 @@ class _Builder:
     def project(self, level: int, value: Value) -> Value:
         """A backbone map [B, c, H, W] -> [B, e, H, W]."""
         name = f"encoder_input_proj.{level}"
-        return convolve(self.graph, value, self.root.kernel(f"{name}.0", f"{name}.1", self.config.batch_epsilon))
+        return convolve(self.graph, value, self.root.kernel(f"{name}.0", f"{name}.1"))
 
     def encode(self, maps: list[Value]) -> list[Value]:
         graph, weights = self.graph, self.root.below("encoder")
@@ -277,14 +276,7 @@ class _Builder:
         target = graph.op("GatherND", memory, chosen, batch_dims=1)
         origin = graph.op("Gather", graph.constant(anchors, "anchors"), places, axis=0)
         box = graph.add(mlp(graph, target, root.mlp("enc_bbox_head")), origin)
-        return self.initial(target), box
-
-    def initial(self, target: Value) -> Value:
-        """Queries start as the chosen features, or as learned ones."""
-        if not self.config.learned_queries:
-            return target
-        learned = self.graph.constant(self.root["weight_embedding.weight"][None], "queries")
-        return self.graph.op("Expand", learned, self.graph.op("Shape", target))
+        return target, box
 
     # The decoder: each layer reads around its boxes and moves them.
 
