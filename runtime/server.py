@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, cast
 
 import hypercorn.asyncio
@@ -17,8 +18,10 @@ import hypercorn.config
 
 from .assembly import open_runtime
 from .config import Settings
+from .engine import Engine
 from .http.app import App
 from .http.door import Door
+from .http.hosted import Program
 
 log = logging.getLogger("inflare.server")
 
@@ -32,11 +35,15 @@ _HEADER_BYTES = 1 << 16
 _BACKLOG = 2048
 
 
+# Opens the user's own program, which answers where no face does.
+Hosting = Callable[[Engine], AbstractAsyncContextManager[Program]]
+
+
 class ServeError(Exception):
     """The server cannot start: the address, the reason and the remedy."""
 
 
-def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+def serve(settings: Settings, announce: Callable[[str], None], hosting: Hosting | None = None) -> None:
     """Serve until SIGINT or SIGTERM. `announce` gets the URL once requests are accepted.
 
     Raises ServeError where the address cannot be bound or must not be.
@@ -48,7 +55,7 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(settings, listener, announce))
+        runner.run(_serve(settings, listener, announce, hosting))
 
 
 def bind(settings: Settings) -> socket.socket:
@@ -104,16 +111,20 @@ def _config(settings: Settings, listener: socket.socket) -> hypercorn.config.Con
     return config
 
 
-async def _serve(settings: Settings, listener: socket.socket, announce: Callable[[str], None]) -> None:
+async def _serve(
+    settings: Settings, listener: socket.socket, announce: Callable[[str], None], hosting: Hosting | None
+) -> None:
     url = url_of(settings, listener)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers on a loop
             loop.add_signal_handler(number, stop.set)
-    async with open_runtime(settings) as runtime:
+    async with AsyncExitStack() as opened:
+        runtime = await opened.enter_async_context(open_runtime(settings))
         engine = runtime.engine
-        app = App(engine, Door(runtime.doorkeeper), ready=not settings.runtime.preload)
+        hosted = await opened.enter_async_context(hosting(engine)) if hosting else None
+        app = App(engine, Door(runtime.doorkeeper), hosted=hosted, ready=not settings.runtime.preload)
         config = _config(settings, listener)
         finished = asyncio.Event()
         serving = asyncio.create_task(_hypercorn(app.asgi(), config, shutdown_trigger=finished.wait))
@@ -151,6 +162,7 @@ async def _first(stop: asyncio.Event, serving: asyncio.Task[None]) -> None:
 async def _drain(app: App, bound: float) -> None:
     """Refuse new requests and wait, at most `bound` seconds, for those in flight."""
     app.traffic.stopping = True
+    app.tail.close()
     log.info("stopping: %d requests in flight", app.traffic.in_flight)
     clock = asyncio.get_running_loop().time
     started = clock()

@@ -21,9 +21,11 @@ from . import openai_errors, workers
 from .cloudflare import CloudflareFace, render_fault
 from .door import Door
 from .faces import Face, render_for
+from .hosted import HostedRoute, Program
 from .observe import Metrics, Observe, Traffic
 from .openai import OpenAIFace
 from .operations import Operations
+from .tail import Tail, TailRoute
 
 log = logging.getLogger("inflare.http")
 
@@ -45,23 +47,29 @@ class App:
     today: Callable[[], date] = _today
     metrics: Metrics = field(default_factory=Metrics)
     traffic: Traffic = field(default_factory=Traffic)
+    tail: Tail = field(default_factory=Tail)
+    hosted: Program | None = None
     ready: bool = True
 
     def routes(self) -> list[BaseRoute]:
         """Every route, first match first."""
         operations = Operations(self.engine, self.metrics, self.traffic, lambda: self.ready)
-        return [
+        served: list[BaseRoute] = [
             *workers.WorkersFace(self.engine, self.door, self.today).routes(),
             *CloudflareFace(self.engine, self.door, self.today).routes(),
             *OpenAIFace(self.engine, self.door).routes(),
             *operations.routes(),
+            *TailRoute(self.tail, self.door).routes(),
         ]
+        if self.hosted is None:
+            return served
+        return [*served, HostedRoute(self.hosted, self.engine.settings.limits, served)]
 
     def middleware(self) -> list[Middleware]:
         """Every middleware, outermost first."""
         access = self.engine.settings.log.access
         return [
-            Middleware(Observe, metrics=self.metrics, traffic=self.traffic, access=access),
+            Middleware(Observe, metrics=self.metrics, traffic=self.traffic, access=access, tail=self.tail),
             Middleware(LastResort),
             Middleware(Stopping, traffic=self.traffic),
         ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .tail import Tail
 
 access_log = logging.getLogger("inflare.access")
 
@@ -59,11 +62,12 @@ class _Seen:
 class Observe:
     """ASGI middleware: counts, times and logs each HTTP request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, traffic: Traffic, access: bool) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, traffic: Traffic, access: bool, tail: Tail) -> None:
         self.app = app
         self._metrics = metrics
         self._traffic = traffic
         self._access = access
+        self._tail = tail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,8 +99,11 @@ class Observe:
         model = seen.headers.get("inflare-model")
         if model and seen.status == 200:
             self._metrics.inferences.labels(model, seen.headers.get("inflare-weights", "")).inc()
-        if self._access:
-            access_log.info("%s", _Line(scope, seen, took))
+        line = _Line(scope, seen, took) if self._access or self._tail.followed else None
+        if line and self._access:
+            access_log.info("%s", line)
+        if line and self._tail.followed:
+            self._tail.tell({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **line.fields})
 
 
 class _Line:
