@@ -17,7 +17,8 @@ T = TypeVar("T")
 class Backend(Protocol):
     """Who answers."""
 
-    last_request_id: str | None
+    @property
+    def last_request_id(self) -> str | None: ...
 
     async def run(self, model: str, inputs: Inputs | Picture, options: RunOptions) -> Result | RawResponse: ...
 

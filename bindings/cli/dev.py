@@ -13,7 +13,8 @@ from .options import effective, settings_options
 from .table import table_text
 
 if TYPE_CHECKING:
-    from ...runtime.config import Settings
+    from ...runtime.config import Effective, Settings
+    from ...runtime.server import Hosting
     from ..inventory import Item
 
 _IMAGES = (".jpg", ".jpeg", ".png", ".webp")
@@ -27,12 +28,18 @@ _ROOT = Path(__file__).resolve().parents[2]  # of a checkout; in an installed pa
 )
 @click.option("--certificate", metavar="FILE", help="PEM certificate chain (dev.certificate); with --key, serves TLS.")
 @click.option("--key", metavar="FILE", help="PEM private key of the certificate (dev.key).")
+@click.option(
+    "--inject",
+    metavar="RULES",
+    help="Make trouble on purpose (dev.inject): rate_limit_error:0.1,latency:200ms fails a tenth and delays all.",
+)
 @settings_options
 def dev(
     ip: str | None,
     port: int | None,
     certificate: str | None,
     key: str | None,
+    inject: str | None,
     config_file: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
@@ -44,18 +51,30 @@ def dev(
     Examples:
       inflare dev
       inflare dev --port 0
+      inflare dev --inject rate_limit_error:0.1,latency:200ms
       inflare dev --set log.format=json --set runtime.threads=2
       INFLARE_WEIGHTS_MISSING=error inflare dev
     """
-    flags = {"dev.ip": ip, "dev.port": port, "dev.certificate": certificate, "dev.key": key}
-    settings = effective(config_file, assignments, flags).settings
+    flags = {"dev.ip": ip, "dev.port": port, "dev.certificate": certificate, "dev.key": key, "dev.inject": inject}
+    found = effective(config_file, assignments, flags)
+    settings = found.settings
     from ...runtime import logs
     from ...runtime.server import serve
 
     logs.configure(settings.log.level, settings.log.format)
     items = _items(settings)
     guarded = settings.auth.mode == "tokens"
-    serve(settings, lambda url: click.echo(_banner(url, items, guarded)))
+    serve(settings, lambda url: click.echo(_banner(url, items, guarded)), _hosting(found))
+
+
+def _hosting(found: Effective) -> Hosting | None:
+    """How the Worker of the setting `main` is hosted, where there is one."""
+    if not found.settings.main:
+        return None
+    from ..worker.hosting import entry_of, hosting
+
+    entry = entry_of(found.settings.main, found.file.parent if found.file else Path.cwd())
+    return lambda engine: hosting(engine, entry)
 
 
 def _items(settings: Settings) -> Sequence[Item]:

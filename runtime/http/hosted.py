@@ -64,12 +64,18 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         body = bytes(await read_body(request, self._limits))
-        told = await self._program(Asked(request.method, str(request.url), tuple(_headers(request, body)), body))
+        told = await self._program(Asked(request.method, _url(request), tuple(_headers(request, body)), body))
         response = Response(told.body, told.status)
         given = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in told.headers]
         length = [pair for pair in response.raw_headers if pair[0] == b"content-length"]
         response.raw_headers = [pair for pair in given if pair[0] != b"content-length"] + length
         await response(scope, receive, send)
+
+
+def _url(request: Request) -> str:
+    """The URL with its path as it was sent: escapes that are decoded cannot be told from letters."""
+    raw = request.scope.get("raw_path") or request.url.path.encode()
+    return str(request.url.replace(path=raw.decode("latin-1")))
 
 
 def _headers(request: Request, body: bytes) -> list[tuple[str, str]]:
