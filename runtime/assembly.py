@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -120,7 +121,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     memory = settings.runtime.memory_mb << 20 or total_memory() // 2
     decoders = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
     pool = Pool(openers, rule, memory)
-    ledger = Ledger(database)
+    ledger = Ledger(database, lease=timedelta(seconds=settings.ledger.lease_s))
     till = Till(ledger, Allocation(ledger, settings.cloudflare.daily_neurons), utc_now)
     try:
         guarded = settings.auth.mode == "tokens"

@@ -103,6 +103,7 @@ class Auth:
 class Ledger:
     database: str
     survive: Literal["process", "power"]
+    lease_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from .cloudflare import CloudflareFace, render_fault
 from .door import Door
 from .faces import Face, render_for
 from .hosted import HostedRoute, Program
+from .inject import Inject, Trouble, parse
 from .observe import Metrics, Observe, Traffic
 from .openai import OpenAIFace
 from .operations import Operations
@@ -72,7 +73,12 @@ class App:
             Middleware(Observe, metrics=self.metrics, traffic=self.traffic, access=access, tail=self.tail),
             Middleware(LastResort),
             Middleware(Stopping, traffic=self.traffic),
+            Middleware(Inject, troubles=self.troubles(), door=self.door, faces=FACES),
         ]
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What dev.inject asks for. Raises ConfigError."""
+        return parse(self.engine.settings.dev.inject, "dev.inject")
 
     def asgi(self) -> Starlette:
         """The application to serve."""

@@ -121,6 +121,7 @@ class _Line:
             "weights": seen.headers.get("inflare-weights"),
             "request_id": seen.headers.get("cf-ai-req-id"),
             "timing": seen.headers.get("server-timing"),
+            "injected": seen.headers.get("inflare-injected"),
         }
 
     def __str__(self) -> str:
@@ -128,4 +129,5 @@ class _Line:
         # The path is the caller's text: json.dumps keeps line breaks and escapes out of the log.
         path = json.dumps(fields["path"])[1:-1]
         tail = f" {fields['model']} ({fields['weights']})" if fields["model"] else ""
-        return f"{fields['method']} {path} {fields['status']} {fields['ms']} ms{tail}"
+        injected = f" (injected {fields['injected']})" if fields["injected"] else ""
+        return f"{fields['method']} {path} {fields['status']} {fields['ms']} ms{tail}{injected}"

@@ -36,6 +36,13 @@ serve(load(None, os.environ, {}, Path(sys.argv[1])).settings, lambda url: print(
 def server(home: Path, **environ: str) -> Generator[tuple[subprocess.Popen[str], str]]:
     """A server process and its URL; killed by its own pid if it is still there at the end."""
     spots.install(home / ".inflare")
+    with served(home, **environ) as found:
+        yield found
+
+
+@contextmanager
+def served(home: Path, **environ: str) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """The same on a home as it is."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(home)],
         env={**os.environ, "INFLARE_DEV_PORT": "0", **environ},
