@@ -159,7 +159,7 @@ def _wrapped_payload(body: bytes | bytearray, card: Card) -> Payload:
     if not isinstance(inputs, dict):
         raise faults.BadInput("required properties at '/' are 'inputs'")
     _check_options(cast(dict[str, Any], members).get("options"))
-    return from_members(cast(dict[str, Any], inputs), input_schema(card))
+    return from_members(cast(dict[str, Any], inputs), input_schema(card), body)
 
 
 def _check_options(options: object) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
+import tomllib
 from pathlib import Path
 
 from tests.clients.processes import run
-from tests.clients.toolchains import PLUGIN, environment, node, toolchain
+from tests.clients.toolchains import PLUGIN, ROOT, environment, node, toolchain
 
 
 def test_its_own_tests_pass(tmp_path: Path) -> None:
@@ -18,7 +20,13 @@ def test_its_own_tests_pass(tmp_path: Path) -> None:
 def test_the_packed_package_holds_what_is_needed_and_no_more(tarball: Path) -> None:
     with tarfile.open(tarball) as packed:
         names = {name.removeprefix("package/").split("/")[0] for name in packed.getnames()}
-    assert names == {"package.json", "README.md", "index.d.ts", "bin", "src"}
+    assert names == {"package.json", "LICENSE", "README.md", "index.d.ts", "bin", "src"}
+
+
+def test_its_version_is_the_runtimes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    package = json.loads((PLUGIN / "package.json").read_text())
+    assert (package["version"], package["license"]) == (project["version"], project["license"])
 
 
 def test_its_types_describe_what_it_exports(plugin: None, tmp_path: Path) -> None:

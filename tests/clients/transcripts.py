@@ -244,6 +244,7 @@ them, against `inflare dev` on one machine, with no account and no network. `pho
 Long output is cut.
 """
 SMALL = f"`{spots.MODEL}` is the small network of the tests: no weights of a documented model were installed."
+EMBEDDED = "The weights of the model were not installed: the small detector that ships with inflare answered."
 
 
 def worker(folder: Path, toolchain: str, images: str) -> None:
@@ -282,11 +283,13 @@ def prepare(folder: Path, model: str) -> Bench:
     return Bench(folder, variables, model)
 
 
-def answering() -> str:
-    """The documented model where its weights or the embedded ones answer, else the tests' small network."""
+def answering() -> tuple[str, str]:
+    """The model that answers, and what the page says of it: the tests' small network where no other has weights."""
     image = (ROOT / "examples" / "01-street.jpg").read_bytes()
     answer = httpx.post(f"{URL}/ai/run/{DETR}", content=image, timeout=PATIENCE_S)
-    return DETR if answer.status_code == 200 else spots.MODEL
+    if answer.status_code != 200:
+        return spots.MODEL, SMALL
+    return DETR, EMBEDDED if answer.headers["inflare-weights"] == "embedded" else ""
 
 
 def main() -> None:
@@ -298,8 +301,9 @@ def main() -> None:
         server = running([INFLARE, "dev", "--port", "8786"], cwd=folder)
         with server as program:
             program.wait_for("ready at")
-            bench = prepare(folder, answering())
-            parts += [SMALL] if bench.model == spots.MODEL else []
+            model, note = answering()
+            bench = prepare(folder, model)
+            parts += [note] if note else []
             files = [sys.executable, "-m", "http.server", "8000", "--bind", "127.0.0.1"]
             stack.enter_context(running(files, cwd=folder))
             for title, words, section in SECTIONS:

@@ -160,6 +160,7 @@ def test_headers_tell_the_request_the_model_the_weights_and_the_time(request_to:
         (b"{", "AiError: 3010: Invalid or incomplete input for the model: "),
         (b'{"inputs": {}, "options": {}}', "AiError: 5006: Error: oneOf at '/' not met, 0 matches: "),
         (wrapped([1, 256]), "AiError: 5006: Error: "),
+        (wrapped([1, True]), "AiError: 5006: Error: "),
         (wrapped([1, 2, 3]), "AiError: 3010: Invalid or incomplete input for the model: "),
         (wrapped("***"), "AiError: 5004: Invalid data type for base64 input: "),
         (wrapped(list(BRIGHT), {"queueRequest": True}), "AiError: 5006: Error: options.queueRequest"),
