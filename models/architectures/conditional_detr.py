@@ -55,7 +55,7 @@ def build(
     target = _decode(graph, shape, root.below("decoder"), memory, queries)
     classifier = arrays.projection("class_labels_classifier")
     logits = classifier.apply(graph, target)
-    boxes = _boxes(graph, mlp(graph, target, arrays.mlp("bbox_predictor")), queries)
+    boxes = _boxes(graph, mlp(graph, target, arrays.mlp("bbox_predictor", 3)), queries)
     detection_outputs(graph, logits, boxes, len(queries.position), len(classifier.bias))
     arrays.refuse_unread(IGNORED)
     return graph.model()
@@ -64,7 +64,7 @@ def build(
 def _read_queries(root: Weights) -> Queries:
     """The reference points are worked out from the queries' positions alone (equation 4)."""
     position = root["query_position_embeddings.weight"]
-    logits = _run_mlp(position, root.mlp("decoder.ref_point_head"))
+    logits = _run_mlp(position, root.mlp("decoder.ref_point_head", 2))
     centre = 1 / (1 + np.exp(-logits))
     return Queries(position, sine_points(centre, position.shape[1]), centre)
 
@@ -93,7 +93,7 @@ def _decode(graph: Graph, config: Config, weights: Weights, memory: Memory, quer
             place = graph.constant(queries.sine[None], "sine")
             if index > 0:
                 # T of equation 5: how contents stretch the embedding of the reference point.
-                place = graph.mul(mlp(graph, target, weights.mlp("query_scale")), place)
+                place = graph.mul(mlp(graph, target, weights.mlp("query_scale", 2)), place)
                 attention, offsets = _content_attention(layer, queries.position)
                 mixed = self_attend(graph, attention, target, offsets, config.decoder_heads)
                 target = norm(graph, layer, "self_attn_layer_norm", graph.add(target, mixed))

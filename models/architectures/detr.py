@@ -40,7 +40,7 @@ def build(
     target = _decode(graph, shape, root.below("decoder"), memory, queries)
     classifier = arrays.projection("class_labels_classifier")
     logits = classifier.apply(graph, target)
-    boxes = graph.op("Sigmoid", mlp(graph, target, arrays.mlp("bbox_predictor")))
+    boxes = graph.op("Sigmoid", mlp(graph, target, arrays.mlp("bbox_predictor", 3)))
     detection_outputs(graph, logits, boxes, len(queries), len(classifier.bias))
     arrays.refuse_unread(IGNORED)
     return graph.model()

@@ -43,6 +43,7 @@ class Config:
     strides: tuple[int, ...]
     dimension: int
     encoder_dimension: int
+    csp_dimension: int
     encoder_layers: int
     encoder_heads: int
     encoder_activation: str
@@ -72,6 +73,7 @@ class Config:
             strides=fields.integers("feat_strides", (8, 16, 32)),
             dimension=fields.get("d_model", 256),
             encoder_dimension=fields.get("encoder_hidden_dim", 256),
+            csp_dimension=int(fields.get("encoder_hidden_dim", 256) * fields.get("hidden_expansion", 1.0)),
             encoder_layers=fields.get("encoder_layers", 1),
             encoder_heads=fields.get("encoder_attention_heads", 8),
             encoder_activation=fields.choice("encoder_activation_function", "gelu", ACTIVATIONS),
@@ -95,7 +97,7 @@ class Config:
     def check(self, fields: Fields) -> None:
         """Raises UnsupportedCheckpoint for a size that the graph can't have."""
         coarsest = 2 ** (max(self.backbone.stages) + 1)
-        if self.size % coarsest:
+        if self.size < coarsest or self.size % coarsest:
             raise UnsupportedCheckpoint(
                 f"input size {self.size}", f"is not a multiple of {coarsest}", "Choose a multiple"
             )
@@ -232,9 +234,9 @@ class _Builder:
             branches = (self.kernel(block.below("conv1")), self.kernel(block.below("conv2")))
             left = activate(graph, convolve(graph, left, merge_repvgg(*branches)), activation)
         both = graph.add(left, self.conv_norm(value, weights.below("conv2"), activation))
-        if "conv3.conv.weight" in weights:
-            return self.conv_norm(both, weights.below("conv3"), activation)
-        return both
+        if self.config.csp_dimension == self.config.encoder_dimension:
+            return both
+        return self.conv_norm(both, weights.below("conv3"), activation)
 
     # Proposals: the best-scored places of all maps become the queries.
 
@@ -275,7 +277,7 @@ class _Builder:
         chosen = graph.unsqueeze(places, 2)
         target = graph.op("GatherND", memory, chosen, batch_dims=1)
         origin = graph.op("Gather", graph.constant(anchors, "anchors"), places, axis=0)
-        box = graph.add(mlp(graph, target, root.mlp("enc_bbox_head")), origin)
+        box = graph.add(mlp(graph, target, root.mlp("enc_bbox_head", 3)), origin)
         return target, box
 
     # The decoder: each layer reads around its boxes and moves them.
@@ -286,7 +288,7 @@ class _Builder:
         for index in range(layers):
             with graph.scope(f"decoder.{index}"):
                 target = self.decoder_layer(maps, target, graph.op("Sigmoid", box), decoder, index)
-                move = mlp(graph, target, decoder.mlp(f"bbox_embed.{index}"))
+                move = mlp(graph, target, decoder.mlp(f"bbox_embed.{index}", 3))
                 # The reference goes through a sigmoid and back; between its bounds that changes nothing.
                 box = graph.add(move, graph.op("Clip", box, *bounds))
         head = decoder.projection(f"class_embed.{layers - 1}")
@@ -296,7 +298,7 @@ class _Builder:
     def decoder_layer(self, maps: Sequence[Value], target: Value, box: Value, decoder: Weights, index: int) -> Value:
         """One layer: queries [B, Q, d] at `box` [B, Q, 4] -> queries [B, Q, d]."""
         graph, config, weights = self.graph, self.config, decoder.below(f"layers.{index}")
-        position = mlp(graph, box, decoder.mlp("query_pos_head"))
+        position = mlp(graph, box, decoder.mlp("query_pos_head", 2))
         mixed = self_attention(graph, target, position, weights.attention("self_attn"), config.decoder_heads)
         target = self.norm(graph.add(target, mixed), weights, "self_attn_layer_norm")
         cross = weights.below("encoder_attn")

@@ -55,10 +55,8 @@ class Weights:
         return self._arrays[full].astype(np.float32, copy=False)
 
     def projection(self, name: str) -> Projection:
-        """A linear layer; a bias that the checkpoint does not have is zero."""
-        weight = self[f"{name}.weight"]
-        bias = self[f"{name}.bias"] if f"{name}.bias" in self else np.zeros(weight.shape[0], np.float32)
-        return Projection(weight, bias)
+        """A linear layer's weight and bias."""
+        return Projection(self[f"{name}.weight"], self[f"{name}.bias"])
 
     def layer_norm(self, name: str) -> tuple[Array, Array]:
         return self[f"{name}.weight"], self[f"{name}.bias"]
@@ -67,13 +65,10 @@ class Weights:
         """The `q_proj`, `k_proj`, `v_proj` and `o_proj` below `name`."""
         return AttentionWeights(*(self.projection(f"{name}.{letter}_proj") for letter in "qkvo"))
 
-    def mlp(self, name: str) -> list[tuple[Array, Array]]:
-        """The `layers.0`, `layers.1`, … below `name`."""
-        found: list[tuple[Array, Array]] = []
-        while f"{name}.layers.{len(found)}.weight" in self or not found:
-            layer = self.projection(f"{name}.layers.{len(found)}")
-            found.append((layer.weight, layer.bias))
-        return found
+    def mlp(self, name: str, depth: int = 3) -> list[tuple[Array, Array]]:
+        """The weight and bias of `layers.0` to `layers.{depth - 1}` below `name`."""
+        layers = [self.projection(f"{name}.layers.{index}") for index in range(depth)]
+        return [(layer.weight, layer.bias) for layer in layers]
 
     def kernel(self, convolution: str, norm: str, epsilon: float = 1e-5) -> Kernel:
         """A convolution without bias, with the batch normalisation after it folded in."""
