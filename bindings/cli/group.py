@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .completion import completion
 from .config import config
 from .dev import dev
 from .evaluate import evaluate
@@ -13,6 +14,7 @@ from .exits import Exit, explain
 from .models import models
 from .pull import pull
 from .run import run
+from .tail import tail
 from .tokens import tokens
 from .usage import usage
 from .wallet import wallet
@@ -74,5 +76,5 @@ def main() -> None:
     """
 
 
-for _command in (dev, run, models, pull, evaluate, usage, wallet, tokens, config):
+for _command in (dev, run, tail, models, pull, evaluate, usage, wallet, tokens, config, completion):
     main.add_command(_command)
