@@ -67,6 +67,7 @@ class Limits:
     image_pixels: int
     timeout_s: float
     body_timeout_s: float
+    body_total_s: float
     requests_per_minute: int
     concurrent_per_account: int
 

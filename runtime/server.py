@@ -69,6 +69,10 @@ def bind(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Accepted connections inherit it: bytes that a client does not take for so long end the connection.
+        milliseconds = int(settings.limits.body_timeout_s * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     try:
         listener.bind((ip, port))
     except OSError as error:

@@ -26,6 +26,7 @@ from .inject import Inject, Trouble, parse
 from .observe import Metrics, Observe, Traffic
 from .openai import OpenAIFace
 from .operations import Operations
+from .patience import Patience
 from .tail import Tail, TailRoute
 
 log = logging.getLogger("inflare.http")
@@ -72,6 +73,7 @@ class App:
         return [
             Middleware(Observe, metrics=self.metrics, traffic=self.traffic, access=access, tail=self.tail),
             Middleware(LastResort),
+            Middleware(Patience, seconds=self.engine.settings.limits.body_timeout_s),
             Middleware(Stopping, traffic=self.traffic),
             Middleware(Inject, troubles=self.troubles(), door=self.door, faces=FACES),
         ]

@@ -105,12 +105,14 @@ async def _inflated(request: Request, limits: Limits, encoding: str) -> bytearra
 
 async def _chunks(request: Request, limits: Limits) -> AsyncIterator[bytes]:
     stream = request.stream()
+    ends = asyncio.get_running_loop().time() + limits.body_total_s
     while True:
+        left = ends - asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(limits.body_timeout_s):
+            async with asyncio.timeout(min(limits.body_timeout_s, left)):
                 chunk = await anext(stream, None)
         except TimeoutError as error:
-            seconds = limits.body_timeout_s
+            seconds = limits.body_timeout_s if left > limits.body_timeout_s else limits.body_total_s
             raise faults.Timeout(f"Request timeout: no more of the body within {seconds:g} s") from error
         except ClientDisconnect as error:
             raise faults.Departed("the caller left before its body was complete") from error

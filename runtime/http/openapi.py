@@ -9,14 +9,17 @@ from typing import Any
 from ...models.card import Card
 from ...schemas.document import document
 from .catalogue import input_name, output_name
+from .cloudflare import WIRES
+from .openapi_v1 import ERROR, v1_paths
 
 _ACCOUNT = "/client/v4/accounts/{account}"
-_FAULT_STATUSES = ("400", "401", "404", "405", "408", "413", "429", "500", "503")
+_FAULT_STATUSES = sorted({str(wire.status) for wire in WIRES.values()})
 
 
 def openapi(cards: Iterable[Card]) -> dict[str, Any]:
     """The document; one path for each model and spelling, so that generated clients know each schema."""
-    paths: dict[str, Any] = {}
+    cards = tuple(cards)
+    paths: dict[str, Any] = v1_paths(cards)
     for card in cards:
         for prefix in (_ACCOUNT, ""):
             paths[f"{prefix}/ai/run/{card.id}"] = {"post": _run(card, bool(prefix))}
@@ -28,7 +31,7 @@ def openapi(cards: Iterable[Card]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "inflare", "version": version("inflare")},
         "paths": paths,
-        "components": {"schemas": {"Envelope": _envelope({}), "Failure": _FAILURE}},
+        "components": {"schemas": {"Envelope": _envelope({}), "Failure": _FAILURE, "Error": ERROR}},
     }
 
 
