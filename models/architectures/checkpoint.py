@@ -13,15 +13,17 @@ import onnx
 from ..card import Card
 from ..graph import Array
 from ..graph.images import Normalisation
-from . import conditional_detr, detr, rtdetr
+from . import conditional_detr, detr, rfdetr, rtdetr
 from .dtypes import decode_elements
+from .pickle_checkpoint import read_pickle
 from .weights import UnsupportedCheckpoint
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
+PICKLED: Final = (".pth", ".pt")
 
-Build = Callable[[Mapping[str, Any], Mapping[str, Array], Card, int | None], onnx.ModelProto]
+Build = Callable[[Path, Card, int | None], onnx.ModelProto]
 
 
 def compile_checkpoint(directory: Path, card: Card, *, decoder_layers: int | None = None) -> onnx.ModelProto:
@@ -36,7 +38,7 @@ def compile_checkpoint(directory: Path, card: Card, *, decoder_layers: int | Non
             f"has no builder; there are {', '.join(_BUILDERS)}",
             "Export the model to ONNX with its own tools and add it as a file",
         )
-    model = _BUILDERS[card.architecture](read_config(directory), read_weights(directory), card, decoder_layers)
+    model = _BUILDERS[card.architecture](directory, card, decoder_layers)
     classes = model.graph.output[0].type.tensor_type.shape.dim[2].dim_value
     if classes != card.class_count:
         raise UnsupportedCheckpoint(
@@ -95,6 +97,13 @@ def _normalisation(card: Card) -> Normalisation:
     return Normalisation(card.input.mean, card.input.std)
 
 
+def _side(card: Card) -> int:
+    if card.input.kind != "square":
+        rule = f"is {card.input.kind}, {card.architecture} needs a square"
+        raise UnsupportedCheckpoint(f"input.kind of {card.id}", rule, "Change the card")
+    return card.input.size
+
+
 def _refuse_layers(card: Card, decoder_layers: int | None) -> None:
     if decoder_layers is not None:
         raise UnsupportedCheckpoint(
@@ -102,32 +111,38 @@ def _refuse_layers(card: Card, decoder_layers: int | None) -> None:
         )
 
 
-def _build_detr(
-    config: Mapping[str, Any], weights: Mapping[str, Array], card: Card, decoder_layers: int | None
-) -> onnx.ModelProto:
+def _build_detr(directory: Path, card: Card, decoder_layers: int | None) -> onnx.ModelProto:
     _refuse_layers(card, decoder_layers)
-    return detr.build(config, weights, normalisation=_normalisation(card))
+    build = detr.build if card.architecture == "detr" else conditional_detr.build
+    return build(read_config(directory), read_weights(directory), normalisation=_normalisation(card))
 
 
-def _build_conditional_detr(
-    config: Mapping[str, Any], weights: Mapping[str, Array], card: Card, decoder_layers: int | None
-) -> onnx.ModelProto:
-    _refuse_layers(card, decoder_layers)
-    return conditional_detr.build(config, weights, normalisation=_normalisation(card))
-
-
-def _build_rtdetr(
-    config: Mapping[str, Any], weights: Mapping[str, Array], card: Card, decoder_layers: int | None
-) -> onnx.ModelProto:
-    if card.input.kind != "square":
-        raise UnsupportedCheckpoint("input.kind", f"is {card.input.kind}, RT-DETR needs a square", "Change the card")
+def _build_rtdetr(directory: Path, card: Card, decoder_layers: int | None) -> onnx.ModelProto:
     return rtdetr.build(
-        config, weights, size=card.input.size, normalisation=_normalisation(card), decoder_layers=decoder_layers
+        read_config(directory),
+        read_weights(directory),
+        size=_side(card),
+        normalisation=_normalisation(card),
+        decoder_layers=decoder_layers,
     )
+
+
+def _build_rfdetr(directory: Path, card: Card, decoder_layers: int | None) -> onnx.ModelProto:
+    """The hub has safetensors with a configuration; the rfdetr package one pickled file."""
+    _refuse_layers(card, decoder_layers)
+    size, normalisation = _side(card), _normalisation(card)
+    pickled = [file.name for file in card.source.files if file.name.endswith(PICKLED)]
+    if not pickled:
+        config, weights = read_config(directory), read_weights(directory)
+        return rfdetr.build(config, weights, size=size, normalisation=normalisation)
+    read = read_pickle(directory / pickled[0])
+    return rfdetr.build_package(read.weights, read.notes, size=size, normalisation=normalisation)
 
 
 _BUILDERS: Final[dict[str, Build]] = {
     "detr": _build_detr,
-    "conditional-detr": _build_conditional_detr,
+    "conditional-detr": _build_detr,
     "rt-detr": _build_rtdetr,
+    "rf-detr": _build_rfdetr,
+    "rf-detr-keypoint": _build_rfdetr,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import onnx
 
@@ -17,10 +19,10 @@ SHARES = Projection(normal(8, 6), normal(8))
 
 
 def read(plane: Array, x: float, y: float) -> Array:
-    """Bilinear value [w] of `plane` [w, H, W] at (x, y) in 0..1 of its area; zero outside."""
+    """Bilinear value [3] of `plane` [3, H, W] at (x, y) in 0..1 of its area; zero outside."""
     height, width = plane.shape[1:]
     column, row = x * width - 0.5, y * height - 0.5
-    total: Array = np.zeros(int(plane.shape[0]))
+    total: Array = np.zeros(3)
     for j in (int(np.floor(row)), int(np.floor(row)) + 1):
         for i in (int(np.floor(column)), int(np.floor(column)) + 1):
             if 0 <= j < height and 0 <= i < width:
@@ -34,10 +36,9 @@ def attention(maps: list[Array], query: Array, box: Array) -> Array:
     scores = (query @ SHARES.weight.T + SHARES.bias).reshape(-1, 2, 4)
     shares = (np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)).reshape(-1, 2, 2, 2)
     out = np.zeros((len(query), 2, 3))
-    for q, h, level, p in np.ndindex(len(query), 2, 2, 2):
+    for q, h, level, p in product(range(len(query)), range(2), range(2), range(2)):
         x, y = box[q, :2] + moves[q, h, level, p] / 2 * box[q, 2:] * 0.5
-        plane: Array = maps[level][3 * h : 3 * h + 3]
-        out[q, h] += shares[q, h, level, p] * read(plane, x, y)
+        out[q, h] += shares[q, h, level, p] * read(maps[level][3 * h : 3 * h + 3], x, y)
     return out.reshape(len(query), 6)
 
 
