@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..models.card import Card
 from ..models.coco import matches
 from ..models.detection import Detection
+from ..models.image import ImageError
 from ..runtime import faults
 from ..runtime.engine import Answer, Engine, Job
 
@@ -100,6 +102,25 @@ async def evaluate(engine: Engine, model: str, labelled: Labelled, progress: Pro
         figures=score(labelled, found),
         unmatched=tuple(name for number, name in labelled.categories.items() if number not in ids.values()),
     )
+
+
+def score_with(
+    detect: Callable[[bytes], Sequence[Detection]], card: Card, labelled: Labelled, progress: Progress = iter
+) -> Mapping[str, float]:
+    """The twelve figures of a graph that is not installed: `detect` gives what it finds in an encoded photograph.
+
+    Raises EvaluationError.
+    """
+    _scorer()
+    ids = matches((label for label in card.labels if label), labelled.categories)
+    found: list[dict[str, Any]] = []
+    for photograph in progress(labelled.photographs):
+        try:
+            detections = detect(photograph.path.read_bytes())
+        except ImageError as error:
+            raise EvaluationError(f"{photograph.path}: {error}") from error
+        found += _results(photograph.id, detections, ids, labelled.categories)
+    return score(labelled, found)
 
 
 def _labelled(document: Mapping[str, Any], images: Path, limit: int | None) -> Labelled:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from .card import NOT_A_CLASS, Card, CardError, Source, SourceFile, from_document
 from .card_text import plain
-from .foreign import wrap
+from .foreign import Unfit, wrap
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 INDEX = "model.safetensors.index.json"
@@ -32,6 +32,8 @@ def build(directory: Path, card: Card, *, decoder_layers: int | None = None) -> 
     Raises foreign.Unfit, or architectures' UnsupportedCheckpoint.
     """
     graphs = [file.name for file in card.source.files if file.name.endswith(".onnx")]
+    if graphs and decoder_layers is not None:
+        raise Unfit(directory / graphs[0], ("decoder layers: a finished graph is not cut",))
     if graphs:
         return wrap(directory / graphs[0], card)
     from .architectures import compile_checkpoint

@@ -42,12 +42,13 @@ def add_checkpoint(
     *,
     labels: Sequence[str] | None = None,
     price: int | None = None,
-    build: Callable[[Path, Card], bytes] = build,
+    decoder_layers: int | None = None,
+    build: Callable[..., bytes] = build,
 ) -> Card:
     """Installs a checkpoint folder (config.json, preprocessor_config.json, model.safetensors) as `@local/name`.
 
-    The configuration says how it is prepared and read; `labels` and `price` as in `add_local`. Raises CardError,
-    OSError, and what `build` raises for weights that can't be built.
+    The configuration says how it is prepared and read; `labels` and `price` as in `add_local`; `decoder_layers`
+    keeps the first of an RT-DETR's. Raises CardError, OSError, and what `build` raises for weights that can't be built.
     """
     model_id = _model_id(name)
     source = local_source(directory)
@@ -62,7 +63,8 @@ def add_checkpoint(
         rule = f"are {len(card.labels)}, the checkpoint has {len(made.labels)} classes"
         raise CardError(model_id, "labels", rule, "Name every class, N/A for one that is never reported")
     card = parse(dump(card), model_id)
-    store.add_file(card, build(directory, card), source=card.source)
+    model = build(directory, card, **({} if decoder_layers is None else {"decoder_layers": decoder_layers}))
+    store.add_file(card, model, source=card.source, decoder_layers=decoder_layers)
     return card
 
 

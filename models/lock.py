@@ -23,7 +23,11 @@ class LockError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Provenance of one installed model: digest and bytes of `model.onnx`, and of every file it was built from."""
+    """Provenance of one installed model: digest and bytes of `model.onnx`, and of every file it was built from.
+
+    `decoder_layers`: how many were kept, None for all. `converted_from`: the sha256 of the fp32 graph that another
+    precision was made of.
+    """
 
     model: str
     sha256: str
@@ -31,6 +35,8 @@ class Lock:
     precision: Precision
     source: Source
     recorded_at: str  # UTC, ISO 8601
+    decoder_layers: int | None = None
+    converted_from: str | None = None
 
     def write(self, path: Path) -> None:
         """Writes the record as JSON."""
@@ -53,6 +59,7 @@ def _lock(document: Mapping[str, Any]) -> Lock:
     if len(document["sha256"]) != 64 or document["size"] < 0:
         raise ValueError("sha256 or size is out of form")
     fields: dict[str, Any] = {key: document[key] for key in ("model", "sha256", "size", "precision")}
+    fields |= {key: document.get(key) for key in ("decoder_layers", "converted_from")}
     return Lock(**fields, source=_source(document["source"]), recorded_at=document["recorded_at"])
 
 

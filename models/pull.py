@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,7 @@ from .reference import fetch_reference
 from .remote import Host, HttpsHost, HubHost, PullError, Remote
 from .store import BrokenWeights, Store, Weights, recorded
 
-Build = Callable[[Path, Card], bytes]
+Build = Callable[..., bytes]  # of a folder, its card and, where layers are cut, decoder_layers
 
 _log = logging.getLogger(__name__)
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)  # seconds
@@ -70,8 +71,11 @@ class Puller:
         progress: Progress = bars,
         pause: Callable[[float], None] = time.sleep,
         free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        decoder_layers: int | None = None,
     ) -> None:
-        self._store, self._build, self._progress, self._free = store, build, progress, free
+        """`decoder_layers` keeps only the first of an RT-DETR's decoder; None keeps all."""
+        self._store, self._progress, self._free, self._layers = store, progress, free, decoder_layers
+        self._build = build if decoder_layers is None else partial(build, decoder_layers=decoder_layers)
         self._endpoint, self._token, self._pause = endpoint, token, pause
 
     def plan(self, card: Card) -> Plan:
@@ -105,7 +109,8 @@ class Puller:
                 _check(staging / file.name, file, known.get(file.name), remote, card.source.kind == "hub")
         source = recorded(card.source, staging)
         self._fetch_reference(card)
-        weights = self._store.add_file(card, self._build(staging, card), source=source)
+        model = self._build(staging, card)
+        weights = self._store.add_file(card, model, source=source, decoder_layers=self._layers)
         shutil.rmtree(staging, ignore_errors=True)
         return weights
 
@@ -158,9 +163,11 @@ class Puller:
         raise PullError("unsupported", names, rule, "They ship with the package or were added from a file")
 
     def _usable(self, card: Card) -> Weights | None:
-        """What is installed, where it is whole and of the card's revision."""
+        """What is installed, where it is whole, of the card's revision and of as many decoder layers as asked for."""
         lock = self._store.lock(card)
         if lock is None or (card.source.kind == "hub" and lock.source.revision != card.source.revision):
+            return None
+        if self._layers not in (None, lock.decoder_layers):
             return None
         with suppress(BrokenWeights):
             return self._store.installed(card)

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
@@ -96,25 +96,36 @@ class Store:
         """The installed weights, checked against their record; None where there are none. Raises BrokenWeights."""
         if card.source.kind == "packaged":
             return self._packaged(card)
+        return self._found(card)
+
+    def original(self, card: Card) -> Weights | None:
+        """The fp32 weights: the installed ones, or those kept when they were converted. Raises BrokenWeights."""
+        if card.source.kind == "packaged":
+            return self._shipped(card)
+        found = self.installed(card)
+        return found if found is None or found.precision == "fp32" else self._read(card, self._kept(card))
+
+    def _found(self, card: Card) -> Weights | None:
         folder, old = self._folder(card), self._sibling(card, "old")
         if not folder.is_dir() and not old.is_dir():
             return None
         with suppress(BrokenWeights):
-            if found := self._read(card):
+            if found := self._read(card, folder):
                 return found
         # Half there: another process is swapping it, or died while it did. Its lock tells which.
         with self.held(card):
             if not folder.is_dir() and (old / LOCK).is_file():
                 old.replace(folder)
-            return self._read(card)
+            return self._read(card, folder)
 
     def stamp(self, card: Card) -> tuple[int, int] | None:
-        """Changes whenever the installed weights of `card` do; one stat, so it can be asked at every request."""
-        try:
-            status = self._folder(card).stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns
+        """Changes whenever the weights that would answer for `card` do; a stat or two, asked at every request."""
+        substitute = self._builtin.embedded(card.task)  # it may have been converted
+        for each in (card,) if substitute is None else (card, substitute):
+            with suppress(OSError):
+                status = self._folder(each).stat()
+                return status.st_ino, status.st_mtime_ns
+        return None
 
     def lock(self, card: Card) -> Lock | None:
         """The record of where the installed weights came from, or None."""
@@ -123,18 +134,60 @@ class Store:
         except (OSError, LockError):
             return None
 
-    def add_file(self, card: Card, model: bytes, *, source: Source, precision: Precision = "fp32") -> Weights:
+    def add_file(
+        self,
+        card: Card,
+        model: bytes,
+        *,
+        source: Source,
+        precision: Precision = "fp32",
+        decoder_layers: int | None = None,
+        converted_from: str | None = None,
+    ) -> Weights:
         """Installs `model` (ONNX in the served contract) for `card`, in place of what was there.
 
-        `source` is recorded: where the weights came from, with the digests that were seen. Raises OSError.
+        `source` is recorded: where the weights came from, with the digests that were seen; the rest as in Lock.
+        Installed fp32 weights are kept aside when another precision takes their place. Raises OSError.
         """
         digest = hashlib.sha256(model).hexdigest()
         recorded_at = self._clock().isoformat(timespec="seconds")
-        lock = Lock(card.id, digest, len(model), precision, source, recorded_at)
+        lock = Lock(card.id, digest, len(model), precision, source, recorded_at, decoder_layers, converted_from)
         with self.held(card):
             draft = self._drafted(card, model, lock)
+            if precision != "fp32":
+                self._keep(card)
             self._swap(draft, self._folder(card))
+            if precision == "fp32":
+                shutil.rmtree(self._kept(card), ignore_errors=True)
         return self._checked(self._folder(card), card, lock)
+
+    def convert(self, card: Card, model: bytes, precision: Precision) -> Weights:
+        """Installs `model`, made of the fp32 weights of `card`, in their place; `restore` brings those back.
+
+        Raises MissingWeights, BrokenWeights and OSError.
+        """
+        original = self._original(card)
+        lock = None if card.source.kind == "packaged" else Lock.read(original.path.with_name(LOCK))
+        return self.add_file(
+            original.card,
+            model,
+            source=recorded(card.source, PACKAGED) if lock is None else lock.source,
+            precision=precision,
+            decoder_layers=None if lock is None else lock.decoder_layers,
+            converted_from=original.sha256,
+        )
+
+    def restore(self, card: Card) -> Weights:
+        """Has the fp32 weights installed again, and drops what was made of them.
+
+        Raises MissingWeights, BrokenWeights and OSError.
+        """
+        original = self._original(card)
+        if card.source.kind == "packaged":
+            self.remove(card)
+            return original
+        lock, model = Lock.read(original.path.with_name(LOCK)), original.path.read_bytes()
+        return self.add_file(original.card, model, source=lock.source, decoder_layers=lock.decoder_layers)
 
     def staging(self, card: Card) -> Path:
         """Where files of a checkpoint are gathered before it is installed; kept after a failure, to go on from."""
@@ -143,9 +196,10 @@ class Store:
     def remove(self, card: Card) -> int:
         """Removes installed weights; the bytes that were freed, 0 where there were none."""
         with self.held(card):
-            folder = self._folder(card)
+            folder, kept = self._folder(card), self._kept(card)
             self._drop_staging(card)
-            freed = sum(file.stat().st_size for file in folder.glob("*")) if folder.is_dir() else 0
+            freed = sum(file.stat().st_size for place in (folder, kept) for file in place.glob("*"))
+            shutil.rmtree(kept, ignore_errors=True)
             if folder.is_dir():
                 doomed = self._sibling(card, "old")
                 shutil.rmtree(doomed, ignore_errors=True)
@@ -172,8 +226,26 @@ class Store:
     def _sibling(self, card: Card, kind: str) -> Path:
         return self.folder / f".{card.slug}.{kind}"
 
-    def _read(self, card: Card) -> Weights | None:
-        folder = self._folder(card)
+    def _kept(self, card: Card) -> Path:
+        """Where the fp32 weights are while another precision is installed."""
+        return self._sibling(card, "fp32")
+
+    def _original(self, card: Card) -> Weights:
+        if (found := self.original(card)) is None:
+            raise MissingWeights(card.id, "no fp32 weights are installed", _remedy(card))
+        return found
+
+    def _keep(self, card: Card) -> None:
+        """Keeps installed fp32 weights aside, whole or not at all: links where the disk can, copies elsewhere."""
+        lock, folder, draft = self.lock(card), self._folder(card), self._sibling(card, "keeping")
+        if lock is None or lock.precision != "fp32":
+            return
+        for place in (draft, self._kept(card)):
+            shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(folder, draft, copy_function=_link)
+        draft.replace(self._kept(card))
+
+    def _read(self, card: Card, folder: Path) -> Weights | None:
         try:
             lock = Lock.read(folder / LOCK)
             own = parse((folder / CARD).read_text("utf-8"), str(folder / CARD))
@@ -217,6 +289,14 @@ class Store:
         return Weights(path, card, "installed", digest, size, lock.precision)
 
     def _packaged(self, card: Card) -> Weights | None:
+        """The weights that ship, or what this machine made of them; nothing that was made of an older release."""
+        shipped, lock = self._shipped(card), self.lock(card)
+        if shipped is None or lock is None or lock.converted_from != shipped.sha256:
+            return shipped
+        converted = self._found(card)
+        return shipped if converted is None else replace(converted, card=card, origin="embedded")
+
+    def _shipped(self, card: Card) -> Weights | None:
         file = card.source.files[0]
         path = PACKAGED / file.name
         if not path.is_file():
@@ -254,6 +334,13 @@ def _remedy(card: Card) -> str:
 
 def _again(card: Card) -> str:
     return f'Remove it with "inflare models remove {card.id}" and install it again'
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _sync(path: Path) -> None:

@@ -73,6 +73,8 @@ _KINDS: dict[tuple[str, str], type[Failure]] = {
     ("runtime.accounts", "AccountError"): UsageFailure,
     ("models.detector", "OutputsError"): ModelFailure,
     ("bindings.verification", "Unverifiable"): ModelFailure,
+    ("bindings.conversion", "ConversionError"): ModelFailure,
+    ("models.samples", "SamplesError"): InputFailure,
     ("bindings.evaluation", "MissingScorer"): MachineFailure,
     ("bindings.evaluation", "EvaluationError"): InputFailure,
 }

@@ -8,6 +8,7 @@ import click
 
 from .completion import completion
 from .config import config
+from .convert import convert
 from .dev import dev
 from .evaluate import evaluate
 from .exits import Exit, explain
@@ -17,6 +18,7 @@ from .run import run
 from .tail import tail
 from .tokens import tokens
 from .usage import usage
+from .verify import verify
 from .wallet import wallet
 
 
@@ -76,5 +78,5 @@ def main() -> None:
     """
 
 
-for _command in (dev, run, tail, models, pull, evaluate, usage, wallet, tokens, config, completion):
+for _command in (dev, run, tail, models, pull, verify, convert, evaluate, usage, wallet, tokens, config, completion):
     main.add_command(_command)

@@ -12,7 +12,7 @@ import click
 
 from .exits import InputFailure, ModelFailure
 from .model_text import card_text, document, listing
-from .options import json_option, known_card, quiet_settings, settings_options
+from .options import decoder_layers_option, json_option, known_card, quiet_settings, settings_options
 
 if TYPE_CHECKING:
     from ...models.catalog import Catalog
@@ -93,6 +93,7 @@ def show(model: str, as_json: bool, config_file: Path | None, assignments: tuple
     help="Class names, one a line from class id 0 on; a line N/A is never reported. Otherwise those of --like.",
 )
 @click.option("--price", default="0", metavar="USD", help="US dollars for an inference request; free unless given.")
+@decoder_layers_option
 @json_option
 @settings_options
 def add(
@@ -102,6 +103,7 @@ def add(
     checkpoint: Path | None,
     labels: Path | None,
     price: str,
+    decoder_layers: int | None,
     as_json: bool,
     config_file: Path | None,
     assignments: tuple[str, ...],
@@ -120,11 +122,13 @@ def add(
     _, catalog, store = _opened(config_file, assignments)
     if (file is None) == (checkpoint is None):
         raise click.UsageError("Give either --file X.onnx with --like ID, or --checkpoint DIR.")
+    if decoder_layers is not None and checkpoint is None:
+        raise click.UsageError("--decoder-layers goes with --checkpoint: a finished graph is not cut.")
     named, nano_usd = _labels(labels), _nano_usd(price)
     from ...models.local import add_checkpoint, add_local
 
     if checkpoint is not None:
-        card = add_checkpoint(store, model, checkpoint, labels=named, price=nano_usd)
+        card = add_checkpoint(store, model, checkpoint, labels=named, price=nano_usd, decoder_layers=decoder_layers)
     elif file is not None and like is not None:
         card = add_local(store, model, file, known_card(catalog, like), labels=named, price=nano_usd)
     else:
@@ -145,7 +149,7 @@ def remove(model: str, as_json: bool, config_file: Path | None, assignments: tup
     """
     _, catalog, store = _opened(config_file, assignments)
     card = known_card(catalog, model)
-    if card.source.kind == "packaged":
+    if card.source.kind == "packaged" and store.lock(card) is None:
         raise ModelFailure(f"{card.id} ships with inflare and can't be removed.")
     freed = store.remove(card)
     if as_json:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+decoder_layers_option = click.option(
+    "--decoder-layers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Keep the first N decoder layers of an RT-DETR: faster, a little less accurate, no retraining.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs, nothing else.")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_option, known_card, quiet_settings, settings_options
+from .options import decoder_layers_option, json_option, known_card, quiet_settings, settings_options
 from .table import byte_size, table_text
 
 if TYPE_CHECKING:
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 @click.argument("model")
 @click.option("--dry-run", is_flag=True, help="Say what would be fetched, and fetch nothing.")
 @click.option("--force", is_flag=True, help="Fetch again what is installed already.")
+@decoder_layers_option
 @json_option
 @settings_options
 def pull(
     model: str,
     dry_run: bool,
     force: bool,
+    decoder_layers: int | None,
     as_json: bool,
     config_file: Path | None,
     assignments: tuple[str, ...],
@@ -45,6 +47,7 @@ def pull(
       inflare pull @cf/facebook/detr-resnet-50
       inflare pull PekingU/rtdetr_r50vd --dry-run
       inflare pull hub:acme/detr-finetuned
+      inflare pull PekingU/rtdetr_r50vd --decoder-layers 3
       HF_ENDPOINT=https://hub.example.com inflare pull PekingU/rtdetr_r50vd
     """
     settings = quiet_settings(config_file, assignments)
@@ -52,7 +55,10 @@ def pull(
     from ...runtime.assembly import open_catalog
 
     catalog, store = open_catalog(settings)
-    card, puller = _card(model, catalog, store), Puller(store)
+    card = _card(model, catalog, store)
+    if decoder_layers is not None and card.architecture != "rt-detr":
+        raise click.UsageError(f"--decoder-layers is for RT-DETR; {card.id} is {card.architecture}.")
+    puller = Puller(store, decoder_layers=decoder_layers)
     if dry_run:
         plan = puller.plan(card)
         click.echo(json.dumps(_plan_document(plan)) if as_json else _plan_text(plan))

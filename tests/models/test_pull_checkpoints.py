@@ -69,6 +69,22 @@ def detections(weights: Weights) -> tuple[Detection, ...]:
     return detector.read(one, width=prepared.width, height=prepared.height)
 
 
+def test_a_pull_with_fewer_decoder_layers_replaces_the_whole_model(tmp_path: Path) -> None:
+    folder = small_checkpoints.rtdetr().save(tmp_path / "checkpoint", SQUARE)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    store = Store(tmp_path / "home", Catalog.builtin(), clock=lambda: NOON)
+    with serving(Hub({"acme/net": Repository(files)})) as hub:
+        card = hub_card("hub:acme/net", Catalog.builtin(), today=NOON.date(), endpoint=hub.endpoint, token="hf_x")
+        pullers = [
+            Puller(store, endpoint=hub.endpoint, token="hf_x", progress=silence, decoder_layers=layers)
+            for layers in (None, 1, 1, None)
+        ]
+        sizes = [puller.pull(card).size for puller in pullers]
+    lock = store.lock(card)
+    assert sizes[0] > sizes[1] == sizes[2] == sizes[3]  # who asks for no number takes what is there
+    assert lock is not None and lock.decoder_layers == 1
+
+
 def test_weights_in_parts_are_pulled(tmp_path: Path) -> None:
     made = small_checkpoints.detr()
     half = len(made.weights) // 2

@@ -206,3 +206,77 @@ def test_two_writers_leave_one_whole_model(store: Store) -> None:
         writer.join()
     found = store.installed(detr())
     assert found is not None and len(set(found.path.read_bytes())) == 1
+
+
+def test_a_conversion_keeps_the_original(store: Store) -> None:
+    store.add_file(detr(), b"full", source=SOURCE)
+    store.convert(detr(), b"half", "fp16")
+    installed, original = store.installed(detr()), store.original(detr())
+    assert installed is not None and (installed.path.read_bytes(), installed.precision) == (b"half", "fp16")
+    assert original is not None and (original.path.read_bytes(), original.precision) == (b"full", "fp32")
+
+
+def test_a_conversion_remembers_what_it_was_made_of(store: Store) -> None:
+    weights = store.add_file(detr(), b"full", source=SOURCE, decoder_layers=3)
+    store.convert(detr(), b"half", "fp16")
+    lock = store.lock(detr())
+    assert lock is not None
+    assert (lock.source, lock.decoder_layers, lock.converted_from) == (SOURCE, 3, weights.sha256)
+
+
+def test_the_original_is_restored(store: Store) -> None:
+    store.add_file(detr(), b"full", source=SOURCE, decoder_layers=3)
+    store.convert(detr(), b"half", "fp16")
+    store.restore(detr())
+    installed, lock = store.installed(detr()), store.lock(detr())
+    assert installed is not None and installed.path.read_bytes() == b"full"
+    assert lock is not None and (lock.precision, lock.decoder_layers) == ("fp32", 3)
+
+
+def test_new_weights_drop_the_original_of_the_old_ones(store: Store) -> None:
+    store.add_file(detr(), b"full", source=SOURCE)
+    store.convert(detr(), b"half", "fp16")
+    store.add_file(detr(), b"new", source=SOURCE)
+    original = store.original(detr())
+    assert original is not None and original.path.read_bytes() == b"new"
+
+
+def test_nothing_is_converted_where_nothing_is_installed(store: Store) -> None:
+    with pytest.raises(MissingWeights):
+        store.convert(detr(), b"half", "fp16")
+
+
+@pytest.fixture
+def shipping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store whose package holds weights of the embedded detector."""
+    monkeypatch.setattr("inflare.models.store.PACKAGED", tmp_path)
+    (tmp_path / "detector.onnx").write_bytes(b"shipped")
+    return Store(tmp_path, Catalog.of([detr(), embedded()]), clock=lambda: NOON)
+
+
+def embedded() -> Card:
+    card = Catalog.builtin().embedded("object-detection")
+    assert card is not None
+    return replace(card, source=Source("packaged", (SourceFile("detector.onnx"),)))
+
+
+def test_converted_embedded_weights_stand_in_for_others(shipping: Store) -> None:
+    before = shipping.stamp(detr())
+    shipping.convert(embedded(), b"small", "int8")
+    found = shipping.weights(detr(), missing="embedded")
+    assert (found.path.read_bytes(), found.origin, found.precision) == (b"small", "embedded", "int8")
+    assert shipping.stamp(detr()) != before
+
+
+def test_restored_embedded_weights_are_the_ones_that_ship(shipping: Store) -> None:
+    shipping.convert(embedded(), b"small", "int8")
+    shipping.restore(embedded())
+    found = shipping.installed(embedded())
+    assert found is not None and found.path.read_bytes() == b"shipped"
+
+
+def test_what_was_made_of_an_older_release_is_not_served(shipping: Store) -> None:
+    shipping.convert(embedded(), b"small", "int8")
+    (shipping.folder.parent / "detector.onnx").write_bytes(b"next release")
+    found = shipping.installed(embedded())
+    assert found is not None and found.path.read_bytes() == b"next release"
