@@ -45,6 +45,7 @@ class DinoV2:
         """From transformers' `backbone_config`. Raises UnsupportedCheckpoint."""
         fields.refuse_unless("model_type", "rf_detr_dinov2", "rf_detr_dinov2")
         fields.refuse_unless("num_channels", 3, 3)
+        fields.refuse_unless("qkv_bias", True, True)
         fields.refuse_unless("use_swiglu_ffn", False, False)
         fields.refuse_unless("reshape_hidden_states", True, True)
         layers = fields.get("num_hidden_layers", 12)

@@ -38,6 +38,7 @@ class Config:
         fields = Fields(document)
         fields.refuse_unless("model_type", "rf_detr", "rf_detr")
         fields.refuse_unless("num_feature_levels", 1, 1)
+        fields.refuse_unless("attention_bias", True, True)
         config = cls(
             backbone=DinoV2.read(fields.part("backbone_config"), size),
             dimension=fields.get("d_model", 256),
