@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..models.detection import Box, Detection, Keypoint
 
 
@@ -47,6 +50,19 @@ class Result(list[dict[str, Any]]):
     def above(self, threshold: float) -> list[dict[str, Any]]:
         """Those that score more than `threshold`; the hosted service returns every query, sorted."""
         return [item for item in self if item["score"] > threshold]
+
+    def to_supervision(self, image: NDArray[np.uint8] | None = None, *, keypoints: bool | None = None) -> Any:
+        """`sv.KeyPoints` where the detections have joints, else `sv.Detections`: for supervision's annotators.
+
+        image: the pixels uint8 [H, W, 3] that they came from, handed on with them. keypoints: which of the two;
+        None judges by the detections, and takes an empty result for boxes. Raises MissingExtra where supervision
+        is not installed.
+        """
+        from .supervision import detections_of, key_points_of
+
+        found = self.detections
+        skeletons = any(each.keypoints for each in found) if keypoints is None else keypoints
+        return (key_points_of if skeletons else detections_of)(found, self.run.model, image)
 
 
 def _detection(item: dict[str, Any]) -> Detection:
