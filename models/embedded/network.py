@@ -1,4 +1,4 @@
-"""The network of the embedded detector: transformers' RT-DETR at a size that two cores can train in an hour.
+"""The network of the embedded detector: transformers' RT-DETR, small enough to be trained on a few CPU cores.
 
 torch and transformers are looked up by name here, once, so that nothing else in the package needs them."""
 
