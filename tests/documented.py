@@ -22,6 +22,7 @@ from inflare.bindings.cli.table import byte_size, dollars
 from inflare.models.catalog import Catalog
 from inflare.runtime.config import Setting, table
 from inflare.runtime.http.cloudflare import WIRES
+from inflare.runtime.http.openai_errors import WIRES as OPENAI_WIRES
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "wrangler-like.toml"
@@ -67,6 +68,31 @@ def errors() -> str:
         for fault, wire in WIRES.items()
     )
     return _rows(("fault", "HTTP", "code", "message", "when"), rows)
+
+
+def openai_errors() -> str:
+    """One row a fault, as the OpenAI-compatible face tells it."""
+    rows = (
+        (f"`{fault.__name__}`", str(wire.status), f"`{wire.type}`", f"`{wire.code}`", _first_sentence(fault))
+        for fault, wire in OPENAI_WIRES.items()
+    )
+    return _rows(("fault", "HTTP", "type", "code", "when"), rows)
+
+
+def prices() -> str:
+    """One row a price of a card that ships."""
+    rows = (
+        (
+            f"`{card.id}`",
+            "every face" if price.face == "*" else price.face,
+            price.unit,
+            f"{price.nano_usd:,}",
+            str(price.since),
+        )
+        for card in Catalog.builtin().cards
+        for price in card.prices
+    )
+    return _rows(("model", "billed as", "unit", "nano-dollars", "since"), rows)
 
 
 def exit_codes() -> str:
@@ -179,6 +205,8 @@ def first_answer() -> str | None:
 BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/settings.md", "settings"): settings,
     ("docs/errors.md", "errors"): errors,
+    ("docs/errors.md", "openai errors"): openai_errors,
+    ("docs/money.md", "prices"): prices,
     ("docs/commands.md", "exit codes"): exit_codes,
     ("docs/commands.md", "commands"): shell,
     ("docs/models.md", "cards"): cards,

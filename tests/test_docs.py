@@ -78,6 +78,11 @@ def test_every_fault_is_documented() -> None:
     assert [row for row in rows if row not in text] == [], REMEDY
 
 
+@pytest.mark.parametrize(("file", "name"), [("docs/errors.md", "openai errors"), ("docs/money.md", "prices")])
+def test_tables_of_the_code_are_up_to_date(file: str, name: str) -> None:
+    assert block(file, name) == BLOCKS[(file, name)](), REMEDY
+
+
 @pytest.mark.parametrize(("name", "command"), list(commands()))
 def test_every_option_is_documented(name: str, command: click.Command) -> None:
     text = (ROOT / "docs" / "commands.md").read_text("utf-8")

@@ -201,7 +201,7 @@ def _many(times: int) -> None:
                     else:
                         with postgres.fresh_schema(url) as address:
                             total += killed(home, address, random.Random(seed))
-                if (seed + 1) % 10 == 0:
+                if (seed + 1) % 5 == 0:
                     print(f"{kind}: {total}", flush=True)
             print(f"{kind}: {total}", flush=True)
             if total.unpaid or total.doubled or total.unsound:
