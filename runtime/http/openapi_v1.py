@@ -155,7 +155,7 @@ def _operation(summary: str, answer: Schema, parameters: list[Schema] | None = N
 
 
 def _picture() -> dict[str, Any]:
-    success = {"description": "A drawn image", "content": {"image/png": {}}}
+    success: Schema = {"description": "A drawn image", "content": {"image/png": {}}}
     return {"summary": "A drawn image", "parameters": [_path("name")], "responses": {"200": success, **_refusals()}}
 
 
