@@ -27,6 +27,7 @@ from .observe import Metrics, Observe, Traffic
 from .openai import OpenAIFace
 from .operations import Operations
 from .patience import Patience
+from .pool_metrics import PoolMetrics
 from .tail import Tail, TailRoute
 
 log = logging.getLogger("inflare.http")
@@ -52,6 +53,9 @@ class App:
     tail: Tail = field(default_factory=Tail)
     hosted: Program | None = None
     ready: bool = True
+
+    def __post_init__(self) -> None:
+        self.metrics.registry.register(PoolMetrics(self.engine.pool))
 
     def routes(self) -> list[BaseRoute]:
         """Every route, first match first."""
