@@ -14,10 +14,9 @@ def completion(ctx: click.Context, shell: str) -> None:
     """Print a script that makes SHELL complete `inflare`: commands, options, files.
 
     \b
-    Examples:
-      inflare completion bash >> ~/.bashrc
-      inflare completion zsh >> ~/.zshrc
-      inflare completion fish > ~/.config/fish/completions/inflare.fish
+    bash, in ~/.bashrc:                   eval "$(inflare completion bash)"
+    zsh, in ~/.zshrc after compinit:      eval "$(inflare completion zsh)"
+    fish, in ~/.config/fish/config.fish:  inflare completion fish | source
     """
     from click.shell_completion import get_completion_class
 
