@@ -14,11 +14,13 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from time import monotonic
 
 import httpx
 
 from inflare.runtime.accounts import Accounts, load_key
 from inflare.runtime.billing.books import Books
+from inflare.runtime.billing.usage import UsageQuery
 from inflare.runtime.storage.database import Database
 from tests import spots
 from tests.runtime.storage import postgres
@@ -90,7 +92,7 @@ def killed(home: Path, address: str, chance: random.Random) -> Counts:
     environ = {**ENVIRON, "INFLARE_LEDGER_DATABASE": address}
     load = Load(stop_after=chance.randrange(1, 150))
     with served(home, **environ) as (process, url):
-        asyncio.run(_until_killed(url, token, load, chance, process.kill))
+        asyncio.run(_until_killed(url, token, load, chance, address, process.kill))
         process.wait()
     counts = _after_the_kill(address, load)
     with served(home, **environ) as (_, url):
@@ -99,14 +101,32 @@ def killed(home: Path, address: str, chance: random.Random) -> Counts:
     return _after_the_retries(address, load, counts, again, before)
 
 
-async def _until_killed(url: str, token: str, load: Load, chance: random.Random, kill: Callable[[], None]) -> None:
+async def _until_killed(
+    url: str, token: str, load: Load, chance: random.Random, address: str, kill: Callable[[], None]
+) -> None:
     async with httpx.AsyncClient(base_url=url, headers=_bearer(token), timeout=30) as client:
         clients = [asyncio.create_task(_client(client, load, chance)) for _ in range(CLIENTS)]
         await load.enough.wait()
-        for _ in range(chance.randrange(200)):  # anywhere between two answers
-            await asyncio.sleep(0)
-        kill()
+        if chance.random() < 0.5:
+            for _ in range(chance.randrange(200)):  # anywhere between two answers
+                await asyncio.sleep(0)
+            kill()
+        else:
+            await asyncio.to_thread(_kill_after_a_commit, address, load, kill)
         await asyncio.gather(*clients)
+
+
+def _kill_after_a_commit(address: str, load: Load, kill: Callable[[], None]) -> None:
+    """Kill as soon as the ledger holds a charge whose answer has not arrived: the narrowest of all moments."""
+    database = Database(address)
+    books = Books(database)
+    until = monotonic() + 5
+    while monotonic() < until:
+        answered = len(load.answered)
+        if books.usage(UsageQuery(account=ACCOUNT)).requests > answered:
+            break
+    kill()
+    database.close()
 
 
 async def _client(client: httpx.AsyncClient, load: Load, chance: random.Random) -> None:
@@ -177,8 +197,6 @@ def _after_the_retries(address: str, load: Load, counts: Counts, again: dict[str
 
 
 def _charges(address: str) -> int:
-    from inflare.runtime.billing.usage import UsageQuery
-
     database = Database(address)
     found = Books(database).usage(UsageQuery(account=ACCOUNT)).requests
     database.close()
