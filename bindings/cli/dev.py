@@ -33,11 +33,6 @@ _ROOT = Path(__file__).resolve().parents[2]  # of a checkout; in an installed pa
     metavar="RULES",
     help="Make trouble on purpose (dev.inject): rate_limit_error:0.1,latency:200ms fails a tenth and delays all.",
 )
-@click.option(
-    "--inject",
-    metavar="RULES",
-    help="Make trouble on purpose (dev.inject): rate_limit_error:0.1,latency:200ms fails a tenth and delays all.",
-)
 @settings_options
 def dev(
     ip: str | None,
@@ -56,7 +51,6 @@ def dev(
     Examples:
       inflare dev
       inflare dev --port 0
-      inflare dev --inject rate_limit_error:0.1,latency:200ms
       inflare dev --inject rate_limit_error:0.1,latency:200ms
       inflare dev --set log.format=json --set runtime.threads=2
       INFLARE_WEIGHTS_MISSING=error inflare dev
