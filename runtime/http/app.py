@@ -54,9 +54,6 @@ class App:
     hosted: Program | None = None
     ready: bool = True
 
-    def __post_init__(self) -> None:
-        self.metrics.registry.register(PoolMetrics(self.engine.pool))
-
     def routes(self) -> list[BaseRoute]:
         """Every route, first match first."""
         operations = Operations(self.engine, self.metrics, self.traffic, lambda: self.ready)
@@ -87,7 +84,8 @@ class App:
         return parse(self.engine.settings.dev.inject, "dev.inject")
 
     def asgi(self) -> Starlette:
-        """The application to serve."""
+        """The application to serve; called once."""
+        self.metrics.registry.register(PoolMetrics(self.engine.pool))
         return Starlette(
             routes=self.routes(),
             middleware=self.middleware(),
