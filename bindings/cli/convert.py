@@ -73,7 +73,7 @@ def convert(
     \b
     Examples:
       inflare convert @cf/facebook/detr-resnet-50 --precision int8 --calibrate photos
-      inflare convert @local/parts --precision int8 --calibrate photos --images labelled --annotations instances.json
+      inflare convert @local/parts --precision int8 --calibrate photos --images val2017 --annotations instances.json
       inflare convert PekingU/rtdetr_r50vd --precision fp16
       inflare convert PekingU/rtdetr_r50vd --precision fp32
     """
