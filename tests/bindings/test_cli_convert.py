@@ -130,7 +130,7 @@ def test_a_model_that_is_not_installed_says_how_to_get_it(home: Path) -> None:
 def test_fp16_that_overflows_is_refused_and_nothing_changes(home: Path) -> None:
     installed = store(home).installed(card(home))
     assert installed is not None
-    model = onnx.load(installed.path)
+    model = onnx.load_from_string(installed.path.read_bytes())
     for tensor in model.graph.initializer:
         if tensor.name.startswith("backbone") and "kernel" in tensor.name:
             scaled = numpy_helper.to_array(tensor) * np.float32(300)
