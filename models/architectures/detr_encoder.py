@@ -11,7 +11,7 @@ from ..graph.attention import self_attention
 from ..graph.convolution import Kernel, convolve
 from ..graph.images import Normalisation, images_input
 from ..graph.layers import ACTIVATIONS, activate, layer_norm
-from ..graph.masks import blank_padding, feature_extent, image_extent, score_bias
+from ..graph.masks import blank_padding, feature_extent, image_extent, key_block, score_bias
 from ..graph.position import sine_extent
 from .fields import Fields, read_stages
 from .resnet import ResNet
@@ -81,10 +81,11 @@ def encode(graph: Graph, config: Config, weights: Weights, normalisation: Normal
         projection = Kernel(weights["input_projection.weight"], weights["input_projection.bias"])
         tokens = graph.reshape(convolve(graph, features, projection), 0, config.dimension, -1)
         tokens = graph.transpose(tokens, 0, 2, 1)  # [B, S, d], S = h x w
+        block = key_block(graph, bias, config.dimension // config.encoder_heads)
         for index in range(config.encoder_layers):
             with graph.scope(f"{index}"):
                 layer = weights.below(f"encoder.layers.{index}")
-                tokens = _encoder_layer(graph, config, layer, Memory(tokens, position, bias))
+                tokens = _encoder_layer(graph, config, layer, tokens, position, block)
     return Memory(tokens, position, bias)
 
 
@@ -99,11 +100,12 @@ def norm(graph: Graph, weights: Weights, name: str, value: Value) -> Value:
     return layer_norm(graph, value, *weights.layer_norm(name), NORM_EPSILON)
 
 
-def _encoder_layer(graph: Graph, config: Config, weights: Weights, memory: Memory) -> Value:
-    mixed = self_attention(
-        graph, memory.tokens, memory.position, weights.attention("self_attn"), config.encoder_heads, memory.bias
-    )
-    tokens = norm(graph, weights, "self_attn_layer_norm", graph.add(memory.tokens, mixed))
+def _encoder_layer(
+    graph: Graph, config: Config, weights: Weights, tokens: Value, position: Value, block: Value
+) -> Value:
+    attention = weights.attention("self_attn")
+    mixed = self_attention(graph, tokens, position, attention, config.encoder_heads, block=block)
+    tokens = norm(graph, weights, "self_attn_layer_norm", graph.add(tokens, mixed))
     return feed_forward(graph, config, weights, tokens)
 
 

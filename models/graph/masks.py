@@ -58,6 +58,12 @@ def score_bias(graph: Graph, extent: Extent) -> Value:
     return graph.op("Where", valid, graph.constant(0.0), graph.constant(BLOCKED))
 
 
+def key_block(graph: Graph, bias: Value, width: int) -> Value:
+    """A score_bias as the last of `width` + 1 channels of keys, [B, S, 1, width + 1]; the others are 0."""
+    column = graph.reshape(bias, 0, -1, 1, 1)
+    return graph.op("Pad", column, graph.constant([0, 0, 0, width, 0, 0, 0, 0], "pads"))
+
+
 def _count(graph: Graph, length: Value) -> Value:
     """0, 1, … length - 1, int64 [length]."""
     end = graph.op("Squeeze", length)

@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from inflare.models.graph import CONTRACT, OPSET, Graph, Value
-from inflare.models.graph.attention import attend, split_heads
+from inflare.models.graph.attention import AttentionWeights, Projection, attend, self_attention, split_heads
 from inflare.models.graph.convolution import Kernel, convolve, fold_norm, merge_repvgg
 from inflare.models.graph.images import Normalisation, images_input
 from inflare.models.graph.layers import ACTIVATIONS, activate, layer_norm, linear, mlp
-from inflare.models.graph.masks import Extent, feature_extent, score_bias
+from inflare.models.graph.masks import Extent, feature_extent, key_block, score_bias
 from inflare.models.graph.position import sine_extent, sine_grid, sine_points
 
 _engine = cast(Any, _untyped_engine)
@@ -166,6 +166,22 @@ def test_attention_ignores_blocked_keys() -> None:
         shares = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
         expected.append(shares @ value[0, :3, head])
     assert np.allclose(evaluate(write, query, key, value, bias)[0], np.concatenate(expected, 1), atol=1e-5)
+
+
+def test_a_block_hides_what_a_bias_hides() -> None:
+    value, position = normal(2, 6, 8), normal(2, 6, 8)
+    weights = AttentionWeights(*(Projection(normal(8, 8), normal(8)) for _ in "qkvo"))
+    bias = np.zeros((2, 1, 1, 6), np.float32)
+    bias[0, ..., 4:] = -1e30
+
+    def with_bias(graph: Graph, inputs: list[Value]) -> Value:
+        return self_attention(graph, inputs[0], inputs[1], weights, 2, inputs[2])
+
+    def with_block(graph: Graph, inputs: list[Value]) -> Value:
+        return self_attention(graph, inputs[0], inputs[1], weights, 2, block=key_block(graph, inputs[2], 4))
+
+    arrays = (value, position, bias)
+    assert np.allclose(evaluate(with_block, *arrays), evaluate(with_bias, *arrays), atol=1e-5)
 
 
 @pytest.mark.parametrize(("side", "cells", "valid"), [(64, 2, 33), (97, 4, 50), (800, 25, 333), (131, 5, 104)])
