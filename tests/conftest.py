@@ -1,5 +1,6 @@
 """What every test shares: where the test data lies, and the gate's rule that nothing is skipped."""
 
+import logging
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -16,6 +17,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the shared test data (../shared/data), which is not here")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Generator[None]:
+    """A test that configures logging, as every command does, leaves it to the next one as it was."""
+    loggers = [logging.getLogger(name) for name in ("inflare", "hypercorn.error", "python_multipart")]
+    before = [(each, each.handlers[:], each.level, each.propagate) for each in loggers]
+    yield
+    for each, handlers, level, propagate in before:
+        each.handlers[:], each.propagate = handlers, propagate
+        each.setLevel(level)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -41,8 +41,8 @@ def test_a_thousand_images_cost_what_gigarouter_says() -> None:
     assert BOOK.quote("gigarouter", "PekingU/rtdetr_r50vd", NOW).cost(images=1_000) == 47_000_000  # $0.047
 
 
-def test_a_price_by_request_does_not_count_images() -> None:
-    assert BOOK.quote("cloudflare", "@cf/facebook/detr-resnet-50", NOW).cost(images=5) == 7_500
+def test_each_image_is_an_inference_request_of_its_own() -> None:
+    assert BOOK.quote("cloudflare", "@cf/facebook/detr-resnet-50", NOW).cost(images=5) == 5 * 7_500
 
 
 def test_rf_detr_has_no_documented_price_and_says_so() -> None:
