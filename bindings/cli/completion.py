@@ -14,6 +14,11 @@ def completion(ctx: click.Context, shell: str) -> None:
     """Print a script that makes SHELL complete `inflare`: commands, options, files.
 
     \b
+    Examples:
+      inflare completion bash
+      inflare completion zsh
+
+    \b
     bash, in ~/.bashrc:                   eval "$(inflare completion bash)"
     zsh, in ~/.zshrc after compinit:      eval "$(inflare completion zsh)"
     fish, in ~/.config/fish/config.fish:  inflare completion fish | source

@@ -1,4 +1,4 @@
-"""Schemathesis over /openapi.json of a running server: no 5xx, no status and no body that the document does not name."""
+"""Schemathesis over /openapi.json of a running server: no 5xx, no status and no body that the document omits."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, inspect
 
 from inflare.runtime.storage.database import Database
-from inflare.runtime.storage.errors import DatabaseUnavailable, SchemaTooNew, StorageError
+from inflare.runtime.storage.errors import SchemaTooNew, StorageError
 from inflare.runtime.storage.migrations import MIGRATIONS, Migration, migrate
 from inflare.runtime.storage.schema import metadata
 
