@@ -19,7 +19,10 @@ MODES = {"plain": (False, False), "bound": (True, False), "graphs": (True, True)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Median milliseconds of a batch, images a second, and the share of the dense product's ceiling that this is."""
+    """Median milliseconds of a batch, images a second, and the share of the dense product's ceiling that this is.
+
+    No share on a CPU, where blocked convolutions outrun the dense product; on a GPU Winograd's may, too.
+    """
 
     model: str
     precision: str
@@ -35,13 +38,14 @@ def measure(
     built: Built, precision: str, options: SessionOptions, batches: tuple[int, ...], seconds: float, ceilings: Ceilings
 ) -> Iterator[Row]:
     """A row for each mode and batch, `seconds` of running each; a mode that the engine refuses says why."""
-    modes = MODES if options.choice.device == "gpu" else {"plain": MODES["plain"]}
+    on_gpu = options.choice.device == "gpu"
+    modes = MODES if on_gpu else {"plain": MODES["plain"]}
     for mode, (bind, graphs) in modes.items():
         try:
             session = OnnxSession(built.served[precision], replace(options, bind=bind, cuda_graphs=graphs))
             for batch in batches:
                 spent = _median(session, built.size, batch, seconds)
-                rate, ceiling = batch / spent, ceilings.flops.get(precision)
+                rate, ceiling = batch / spent, ceilings.flops.get(precision) if on_gpu else None
                 share = None if ceiling is None else rate * built.flops / ceiling
                 yield Row(built.name, precision, mode, batch, spent * 1e3, rate, share)
         except SessionError as error:
