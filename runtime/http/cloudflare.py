@@ -6,7 +6,7 @@ What the hosted service does was recorded; where this differs, the setting that 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -125,28 +125,27 @@ class CloudflareFace:
         settings = self._engine.settings.cloudflare
         threshold = settings.threshold or None
         reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)
-        body = {
-            "result": result_of(reply, settings),
-            "success": True,
-            "errors": [],
-            "messages": _messages(reply),
-        }
-        return JSONResponse(body, headers={**answer_headers(reply), "cf-ai-neurons": reply.neurons})
+        headers = {**answer_headers(reply), "cf-ai-neurons": reply.neurons}
+        return success(result_of(reply, settings), _messages(reply), headers)
 
     async def search(self, request: Request) -> Response:
         """List the models of this runtime."""
         await enter(self._door, request, "read")
-        return _success(catalogue.search(self._engine.catalog.cards, request.query_params, self._today()))
+        return success(catalogue.search(self._engine.catalog.cards, request.query_params, self._today()))
 
     async def schema(self, request: Request) -> Response:
         """The input and output documents of `?model=`."""
         await enter(self._door, request, "read")
         card: Card = self._engine.find(request.query_params.get("model", ""))
-        return _success(catalogue.schemas(card))
+        return success(catalogue.schemas(card))
 
 
-def _success(result: object) -> Response:
-    return JSONResponse({"result": result, "success": True, "errors": [], "messages": []})
+def success(
+    result: object, messages: Sequence[Mapping[str, Any]] = (), headers: Mapping[str, str] | None = None
+) -> Response:
+    """A result in the envelope, for every call of the service that answers with one."""
+    body = {"result": result, "success": True, "errors": [], "messages": list(messages)}
+    return JSONResponse(body, headers=headers)
 
 
 def _messages(reply: Answer) -> list[dict[str, Any]]:

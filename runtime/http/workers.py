@@ -26,7 +26,7 @@ from .. import faults
 from ..engine import Engine
 from . import catalogue
 from .body import read_body
-from .cloudflare import WIRES, answer_headers, enter, fault_headers
+from .cloudflare import WIRES, answer_headers, enter, fault_headers, success
 from .door import Door
 from .faces import Face
 from .forwarded import Unwrap, WrappedRoute, inner_path
@@ -113,11 +113,11 @@ class WorkersFace:
         """`env.AI.models()`."""
         await enter(self._door, request, "read")
         found = catalogue.search(self._engine.catalog.cards, request.query_params, self._today())
-        return JSONResponse({"result": found, "success": True, "errors": [], "messages": []})
+        return success(found)
 
     async def markdown(self, request: Request) -> Response:
         """`env.AI.toMarkdown().supported()`: no document format is."""
-        return JSONResponse({"result": [], "success": True, "errors": [], "messages": []})
+        return success([])
 
     def _card(self, request: Request) -> Card:
         """The model of the request; `options.prefix` precedes it with a colon."""
