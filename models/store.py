@@ -118,13 +118,20 @@ class Store:
                 old.replace(folder)
             return self._read(card, folder)
 
-    def stamp(self, card: Card) -> tuple[int, int] | None:
-        """Changes whenever the weights that would answer for `card` do; a stat or two, asked at every request."""
-        substitute = self._builtin.embedded(card.task)  # it may have been converted
-        for each in (card,) if substitute is None else (card, substitute):
-            with suppress(OSError):
-                status = self._folder(each).stat()
-                return status.st_ino, status.st_mtime_ns
+    def stamp(self, card: Card) -> tuple[tuple[int, int] | None, ...] | None:
+        """Changes whenever the weights that would answer for `card` do; a stat or two, asked at every request.
+
+        None where nothing is installed. What could stand in counts too: it may have been converted, and a folder of
+        the model's own may hold nothing that can be served.
+        """
+        substitute = self._builtin.embedded(card.task)
+        found = tuple(self._state(each) for each in (card, substitute) if each is not None)
+        return found if any(found) else None
+
+    def _state(self, card: Card) -> tuple[int, int] | None:
+        with suppress(OSError):
+            status = self._folder(card).stat()
+            return status.st_ino, status.st_mtime_ns
         return None
 
     def lock(self, card: Card) -> Lock | None:

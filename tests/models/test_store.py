@@ -268,6 +268,14 @@ def test_converted_embedded_weights_stand_in_for_others(shipping: Store) -> None
     assert shipping.stamp(detr()) != before
 
 
+def test_a_folder_without_weights_does_not_hide_what_becomes_of_the_stand_in(shipping: Store) -> None:
+    folder(shipping, detr()).mkdir(parents=True)
+    before = shipping.stamp(detr())
+    shipping.convert(embedded(), b"small", "int8")
+    assert shipping.weights(detr(), missing="embedded").path.read_bytes() == b"small"
+    assert shipping.stamp(detr()) != before
+
+
 def test_restored_embedded_weights_are_the_ones_that_ship(shipping: Store) -> None:
     shipping.convert(embedded(), b"small", "int8")
     shipping.restore(embedded())
