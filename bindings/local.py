@@ -42,7 +42,8 @@ class LocalAI:
         items = result_of(answer, self._engine.settings.cloudflare)
         if options.return_raw_response:
             return RawResponse(200, answer_headers(answer), json.dumps(items).encode())
-        return Result(items, Run.of(answer_headers(answer), answer.neurons))
+        schemas = self._engine.find(model).keypoints
+        return Result(items, Run.of(answer_headers(answer), answer.neurons), schemas)
 
     async def models(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """See `AI.models`."""

@@ -10,11 +10,13 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.image import is_pil_image, pixels_of
+from ..models.image import decode, is_pil_image, pixels_of
 
 # An encoded image, pixels, something that holds either, or what a Worker would send.
 Picture = Any
 Inputs = Mapping[str, Any]
+
+_MOST_PIXELS = 200_000_000  # of an image to draw on, which is the caller's own
 
 
 @runtime_checkable
@@ -51,6 +53,17 @@ def encoded(image: Picture) -> Any:
     if isinstance(image, _Readable):
         return _read(image)
     return image
+
+
+def pixels(image: Picture) -> NDArray[np.uint8]:
+    """The upright RGB pixels uint8 [H, W, 3] of an image as a run takes it. Raises TypeError, ValueError, OSError and
+    ImageError of the image."""
+    found = members(image).get("image")
+    if isinstance(found, list):
+        found = bytes(cast("list[int]", found))
+    if not isinstance(found, bytes):
+        raise TypeError("text is no image to draw on: hand over the bytes, the pixels or the path")
+    return decode(found, max_pixels=_MOST_PIXELS).pixels
 
 
 def portable_pixmap(pixels: NDArray[np.uint8]) -> bytes:

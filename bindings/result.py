@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.card import KeypointSchema
 from ..models.detection import Box, Detection, Keypoint
+from ..models.drawing import BY_DEFAULT, Style, annotated
+from .pictures import Picture, pixels
+from .supervision import numbered, schemas_of, to_supervision
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,13 @@ class Run:
 class Result(list[dict[str, Any]]):
     """The bare list that `env.AI.run` gives in a Worker: score, label and integer box of each detection."""
 
-    def __init__(self, items: Sequence[dict[str, Any]], run: Run) -> None:
+    def __init__(
+        self, items: Sequence[dict[str, Any]], run: Run, schemas: Sequence[KeypointSchema] | None = None
+    ) -> None:
+        """`schemas` say which joints are joined; those in the built-in card of the model where None."""
         super().__init__(items)
         self.run = run
+        self._schemas = schemas
 
     @property
     def detections(self) -> tuple[Detection, ...]:
@@ -58,11 +67,27 @@ class Result(list[dict[str, Any]]):
         None judges by the detections, and takes an empty result for boxes. Raises MissingExtra where supervision
         is not installed.
         """
-        from .supervision import detections_of, key_points_of
+        return to_supervision(numbered(self.detections, self.run.model), image, keypoints=keypoints)
 
-        found = self.detections
-        skeletons = any(each.keypoints for each in found) if keypoints is None else keypoints
-        return (key_points_of if skeletons else detections_of)(found, self.run.model, image)
+    def annotate(
+        self,
+        image: Picture,
+        *,
+        annotators: Sequence[str] = BY_DEFAULT,
+        threshold: float = 0.5,
+        keypoint_threshold: float = 0.5,
+    ) -> NDArray[np.uint8]:
+        """The pixels uint8 [H, W, 3] RGB of `image` (whatever `run` takes), with the detections drawn.
+
+        annotators: of box, label, edge, vertex, ellipse and halo; the last two need the extra `draw`, without which
+        Pillow draws the others. Detections that score less than `threshold` are left out, and joints with less
+        confidence than `keypoint_threshold`. Raises ValueError, MissingExtra, and ImageError of the image.
+        """
+        style = Style(tuple(annotators), threshold, keypoint_threshold)
+        found = numbered(self.detections, self.run.model)
+        return annotated(
+            pixels(image), found, schemas_of(self.run.model) if self._schemas is None else self._schemas, style
+        )
 
 
 def _detection(item: dict[str, Any]) -> Detection:
@@ -78,5 +103,6 @@ def _detection(item: dict[str, Any]) -> Detection:
 
 
 def _keypoint(item: dict[str, Any]) -> Keypoint:
-    (xx, xy), (yx, yy) = item["covariance"]
+    # null is how JSON writes what left the range of a float.
+    (xx, xy), (yx, yy) = [[math.nan if value is None else value for value in row] for row in item["covariance"]]
     return Keypoint(item["name"], item["x"], item["y"], item["confidence"], item["visible"], ((xx, xy), (yx, yy)))

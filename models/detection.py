@@ -1,7 +1,13 @@
 """What every head returns and every face, drawing and binding reads: detections in pixels of the original
 image. Floats are kept as the network gave them; rounding is each face's own affair."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +59,10 @@ class Detection:
     box: Box
     keypoints: tuple[Keypoint, ...] = ()
     detection_confidence: float | None = None
+
+    def to_supervision(self, image: NDArray[np.uint8] | None = None) -> Any:
+        """`sv.KeyPoints` of one instance where it has joints, else `sv.Detections` of one box; `image` uint8
+        [H, W, 3] goes with it. For many at once, `models.supervised.to_supervision`. Raises MissingExtra."""
+        from .supervised import to_supervision
+
+        return to_supervision([self], image)
