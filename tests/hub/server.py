@@ -2,6 +2,7 @@
 etags, a redirect to a content host on another port, ranges, tokens, gates, and trouble on demand."""
 
 import hashlib
+import ssl
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -55,10 +56,14 @@ class Hub:
 
 
 @contextmanager
-def serving(hub: Hub) -> Generator[Hub, None, None]:
-    """Both hosts, on free ports of loopback, until the block ends."""
+def serving(hub: Hub, tls: ssl.SSLContext | None = None) -> Generator[Hub, None, None]:
+    """Both hosts, on free ports of loopback, until the block ends; over https with a `tls` context."""
     servers = [_server(hub, "hub"), _server(hub, "content")]
-    hub.endpoint, hub.content = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+    if tls is not None:
+        for server in servers:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "http" if tls is None else "https"
+    hub.endpoint, hub.content = (f"{scheme}://127.0.0.1:{server.server_port}" for server in servers)
     threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in servers]
     for thread in threads:
         thread.start()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +26,7 @@ from inflare.models.catalog import Catalog
 from inflare.models.graph.images import Normalisation
 
 from ..parity.seeded import seeded_weights
+from .pickled import save_pth
 
 Array = NDArray[Any]
 SIZE = 96
@@ -73,30 +72,6 @@ def refusal(weights: Mapping[str, Array], notes: Mapping[str, Any] = NOTES, size
     with pytest.raises(UnsupportedCheckpoint) as caught:
         rfdetr.build_package(weights, notes, size=size)
     return str(caught.value)
-
-
-def save_pth(path: Path, weights: Mapping[str, Array]) -> None:
-    """What torch.save({"model": weights, "args": Namespace(...)}) writes, tensor by tensor."""
-
-    def text(value: str) -> bytes:
-        return b"X" + struct.pack("<I", len(value)) + value.encode()
-
-    def numbers(values: tuple[int, ...]) -> bytes:
-        return b"(" + b"".join(b"J" + struct.pack("<i", value) for value in values) + b"t"
-
-    body, kinds = b"", {"float32": "FloatStorage", "bool": "BoolStorage"}
-    with zipfile.ZipFile(path, "w") as archive:
-        for key, (name, array) in enumerate(weights.items()):
-            archive.writestr(f"archive/data/{key}", np.ascontiguousarray(array).tobytes())
-            storage = b"(" + text("storage") + f"ctorch\n{kinds[str(array.dtype)]}\n".encode()
-            storage += text(str(key)) + text("cpu") + numbers((array.size,))[1:-1] + b"tQ"
-            steps = tuple(int(np.prod(array.shape[axis + 1 :])) for axis in range(array.ndim))
-            parts = storage + numbers((0,))[1:-1] + numbers(array.shape) + numbers(steps) + b"\x89}"
-            body += text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n(" + parts + b"tR"
-        settings = b"cargparse\nNamespace\n)\x81}(" + text("num_windows") + b"K\x02"
-        settings += text("out_feature_indexes") + b"](K\x02K\x04eub"
-        root = b"}(" + text("model") + b"}(" + body + b"u" + text("args") + settings + b"u"
-        archive.writestr("archive/data.pkl", b"\x80\x02" + root + b".")
 
 
 def keypoint_card() -> Card:
