@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,42 +24,10 @@ from inflare.models.card import Card
 from inflare.models.catalog import Catalog
 from inflare.models.graph.images import Normalisation
 
-from ..parity.seeded import seeded_weights
 from .pickled import save_pth
+from .small_rfdetr import BACKBONE, CONFIG, NOTES, SIZE, hub, package
 
 Array = NDArray[Any]
-SIZE = 96
-NOTES: dict[str, Any] = {"args": {"out_feature_indexes": [2, 4], "num_windows": 2, "sa_nheads": 2, "ca_nheads": 4}}
-BACKBONE: dict[str, Any] = {
-    "model_type": "rf_detr_dinov2",
-    "hidden_size": 128,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 2,
-    "patch_size": 12,
-    "num_windows": 2,
-    "out_features": ["stage2", "stage4"],
-}
-CONFIG: dict[str, Any] = {
-    "model_type": "rf_detr",
-    "backbone_config": BACKBONE,
-    "d_model": 64,
-    "decoder_layers": 2,
-    "decoder_n_points": 2,
-    "decoder_self_attention_heads": 2,
-    "decoder_cross_attention_heads": 4,
-    "num_queries": 10,
-}
-
-
-def package(variant: str = "background_first") -> dict[str, Array]:
-    """Small weights under the names of the rfdetr package."""
-    with np.load(Path(__file__).parents[1] / "parity" / "data" / f"rfdetr_{variant}.npz") as file:
-        weights = seeded_weights(json.loads(str(file["shapes"])), 1)
-        return weights | ({"_kp_active_mask": file["mask"]} if "mask" in file.files else {})
-
-
-def hub() -> dict[str, Array]:
-    return hub_weights(package("boxes"))
 
 
 def shapes(model: onnx.ModelProto) -> dict[str, list[int | str]]:

@@ -22,7 +22,7 @@ from inflare.models.store import Store, Weights
 from inflare.runtime.inference.sessions import OnnxSession, SessionOptions, available_providers
 from tests.hub.server import Hub, Repository, serving
 
-from . import small_checkpoints
+from . import small_checkpoints, small_rfdetr
 from .networks import noise
 from .small_checkpoints import Checkpoint
 
@@ -37,6 +37,7 @@ EDGES = {"size": {"shortest_edge": 64, "longest_edge": 96}}
         (small_checkpoints.rtdetr, SQUARE),
         (small_checkpoints.detr, EDGES),
         (partial(small_checkpoints.detr, conditional=True), EDGES),
+        (small_rfdetr.checkpoint, {"size": {"height": small_rfdetr.SIZE, "width": small_rfdetr.SIZE}}),
     ],
 )
 def test_a_pulled_checkpoint_answers_without_torch(
