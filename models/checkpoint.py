@@ -64,13 +64,19 @@ def checkpoint_card(model: str, directory: Path, source: Source, *, author: str,
 
 
 def local_source(directory: Path) -> Source:
-    """The files of a checkpoint folder on this machine. Raises CardError where it has no weights."""
+    """The files of a checkpoint folder on this machine: its configurations, and its weights, whole or in parts.
+
+    Raises CardError where it has no weights, or not all parts that their index names.
+    """
     weights = next((name for name in WEIGHTS if (directory / name).is_file()), None)
     if weights is None:
         rule = f"has none of {', '.join(WEIGHTS)}"
         raise CardError(str(directory), "", rule, "Save the checkpoint with safetensors")
     names = [name for name in (CONFIG, PREPROCESSOR, weights) if (directory / name).is_file()]
     parts = shards(directory / INDEX) if weights == INDEX else ()
+    if missing := [name for name in parts if not (directory / name).is_file()]:
+        rule = f"names {', '.join(missing)}, which {directory} does not have"
+        raise CardError(INDEX, "weight_map", rule, "Put all parts beside it")
     return Source("file", tuple(SourceFile(name) for name in (*names, *parts)))
 
 

@@ -55,11 +55,11 @@ def read_config(directory: Path) -> Mapping[str, Any]:
 
 
 def read_weights(directory: Path) -> dict[str, Array]:
-    """All tensors of model.safetensors, or of the shards that its index names.
+    """All tensors of model.safetensors, or, where it is not there, of the parts that an index names.
 
     Raises UnsupportedCheckpoint, and OSError where a file is missing.
     """
-    if not (directory / INDEX).is_file():
+    if (directory / WEIGHTS).is_file() or not (directory / INDEX).is_file():
         return _read_safetensors(directory / WEIGHTS)
     table = _read_object(directory / INDEX).get("weight_map")
     if not isinstance(table, Mapping):

@@ -35,6 +35,19 @@ class Checkpoint:
         _safetensors.save_file(self.weights, directory / "model.safetensors")
         return directory
 
+    def save_in_parts(self, directory: Path, preprocessor: Mapping[str, Any] | None = None, parts: int = 2) -> Path:
+        """As `save`, with the weights spread over files named as save_pretrained names them, and their index."""
+        self.save(directory, preprocessor)
+        (directory / "model.safetensors").unlink()
+        names = [f"model-{part + 1:05}-of-{parts:05}.safetensors" for part in range(parts)]
+        table = {key: names[index % parts] for index, key in enumerate(self.weights)}
+        for name in names:
+            held = {key: array for key, array in self.weights.items() if table[key] == name}
+            _safetensors.save_file(held, directory / name)
+        index = {"metadata": {"total_size": 0}, "weight_map": table}
+        (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+        return directory
+
     def tensor(self, name: str, *shape: int, around: float = 0.0) -> None:
         fan = np.prod(shape[1:]) if len(shape) > 1 else 100
         values = self._random.normal(around, 1 / np.sqrt(max(fan, 1)), shape)

@@ -13,6 +13,7 @@ from inflare.models.foreign import Unfit
 from inflare.models.local import add_checkpoint, add_local
 from inflare.models.store import Store
 
+from . import small_checkpoints
 from .networks import Network
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -121,3 +122,40 @@ def test_labels_of_a_checkpoint_may_be_renamed(store: Store, checkpoint: Path) -
 def test_labels_of_a_checkpoint_must_be_all_of_them(store: Store, checkpoint: Path) -> None:
     with pytest.raises(CardError, match="the checkpoint has 2 classes"):
         add_checkpoint(store, "parts", checkpoint, labels=["nut"])
+
+
+def test_a_checkpoint_in_parts_is_built_and_recorded(store: Store, tmp_path: Path) -> None:
+    whole, parts = small_checkpoints.detr().save(tmp_path / "whole"), tmp_path / "parts"
+    small_checkpoints.detr().save_in_parts(parts)
+    one, other = (add_checkpoint(store, name, folder) for name, folder in (("one", whole), ("other", parts)))
+    assert store.weights(one, missing="error").sha256 == store.weights(other, missing="error").sha256
+    lock = store.lock(other)
+    assert lock is not None
+    assert [file.name for file in lock.source.files if file.sha256] == [
+        "config.json",
+        "model.safetensors.index.json",
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+    ]
+
+
+def test_a_checkpoint_without_one_of_its_parts_is_refused_by_name(store: Store, tmp_path: Path) -> None:
+    folder = small_checkpoints.detr().save_in_parts(tmp_path / "parts")
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(CardError, match="names model-00002-of-00002.safetensors"):
+        add_checkpoint(store, "parts", folder)
+
+
+def test_parts_that_were_joined_are_not_read(store: Store, tmp_path: Path) -> None:
+    folder = small_checkpoints.detr().save_in_parts(tmp_path / "parts")
+    small_checkpoints.detr().save(folder)
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"stale")
+    card = add_checkpoint(store, "joined", folder)
+    assert [file.name for file in card.source.files] == ["config.json", "model.safetensors"]
+
+
+def test_an_index_may_not_lead_out_of_its_folder(store: Store, tmp_path: Path) -> None:
+    folder = small_checkpoints.detr().save_in_parts(tmp_path / "parts")
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../whole/model.safetensors"}}')
+    with pytest.raises(CardError, match="names no files beside it"):
+        add_checkpoint(store, "parts", folder)
