@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .exits import InputFailure
+from .exits import InputFailure, MachineFailure
 from .options import json_option, known_card, quiet_settings, settings_options
 from .table import table_text
 
 if TYPE_CHECKING:
     from ...models.card import Card
     from ...models.detection import Detection
+    from ...models.drawing import Style
     from ...runtime.config import Settings
-    from ...runtime.engine import Answer, Engine
+    from ...runtime.engine import Answer, Engine, Job
 
 _SHOWN_ABOVE = 0.5
 
@@ -37,7 +38,13 @@ _SHOWN_ABOVE = 0.5
     "--annotate",
     type=click.Path(path_type=Path),
     metavar="OUT",
-    help="Write the image with its boxes drawn: a .png, .jpg or .webp file, or a folder for several images.",
+    help="Write the image with what was found drawn: a .png, .jpg or .webp file, or a folder for several images.",
+)
+@click.option(
+    "--annotators",
+    metavar="NAMES",
+    help="With --annotate, what is drawn: of box, label, edge, vertex, ellipse and halo, with commas between. "
+    "box,label,edge,vertex unless given; ellipse and halo show how sure a joint is and need the extra draw.",
 )
 @click.option(
     "--threshold",
@@ -45,13 +52,21 @@ _SHOWN_ABOVE = 0.5
     metavar="SCORE",
     help="Leave out what scores no more than this; 0.5 in the table and the drawing, nothing with --json.",
 )
+@click.option(
+    "--keypoint-threshold",
+    type=click.FloatRange(0, 1),
+    metavar="CONFIDENCE",
+    help="Joints with less confidence are not visible; 0.5 in the table and the drawing, 0 with --json.",
+)
 @json_option
 @settings_options
 def run(
     model: str,
     images: tuple[Path, ...],
     annotate: Path | None,
+    annotators: str | None,
     threshold: float | None,
+    keypoint_threshold: float | None,
     as_json: bool,
     config_file: Path | None,
     assignments: tuple[str, ...],
@@ -66,12 +81,33 @@ def run(
       inflare run @cf/facebook/detr-resnet-50 photo.jpg
       inflare run @cf/facebook/detr-resnet-50 photo.jpg --annotate boxes.png
       inflare run PekingU/rtdetr_r50vd a.jpg b.jpg --json --threshold 0.3
+      inflare run roboflow/rf-detr-keypoint-preview photo.jpg --annotate out.png --annotators edge,vertex,halo
       curl -s https://example.com/photo.jpg | inflare run @cf/facebook/detr-resnet-50 -
     """
     _check_target(annotate, images)
     settings = quiet_settings(config_file, assignments)
-    view = View(threshold, as_json, annotate)
-    asyncio.run(_look(settings, model, images, view))
+    view = View(_style(annotators, annotate, threshold, keypoint_threshold), as_json, annotate, threshold)
+    asyncio.run(_look(settings, model, images, view, keypoint_threshold))
+
+
+def _style(names: str | None, annotate: Path | None, threshold: float | None, keypoint: float | None) -> Style:
+    """How it is drawn, refused before any work is done where it can't be."""
+    from ...models.drawing import BY_DEFAULT, Style
+    from ...models.supervised import MissingExtra, library
+
+    if names is not None and annotate is None:
+        raise click.UsageError("--annotators goes with --annotate OUT.")
+    chosen = BY_DEFAULT if names is None else tuple(name.strip() for name in names.split(","))
+    least, sure = (_SHOWN_ABOVE if given is None else given for given in (threshold, keypoint))
+    try:
+        style = Style(chosen, least, sure)
+        if style.needs_extra:
+            library(f"--annotators {names}")
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--annotators") from error
+    except MissingExtra as error:
+        raise MachineFailure(str(error)) from error
+    return style
 
 
 def _check_target(annotate: Path | None, images: tuple[Path, ...]) -> None:
@@ -87,16 +123,13 @@ def _check_target(annotate: Path | None, images: tuple[Path, ...]) -> None:
 class View:
     """How answers are shown: the options that say so."""
 
-    def __init__(self, threshold: float | None, as_json: bool, annotate: Path | None) -> None:
-        self._threshold, self._as_json, self._annotate = threshold, as_json, annotate
-
-    @property
-    def _above(self) -> float:
-        return _SHOWN_ABOVE if self._threshold is None else self._threshold
+    def __init__(self, style: Style, as_json: bool, annotate: Path | None, threshold: float | None) -> None:
+        """`threshold` as it was given: where it was not, that of `style` holds for people only."""
+        self._style, self._as_json, self._annotate, self._threshold = style, as_json, annotate, threshold
 
     def show(self, path: Path, data: bytes, card: Card, answer: Answer, settings: Settings) -> None:
         """Print one answer, and draw it where that was asked for."""
-        kept = [each for each in answer.detections if each.score > self._above]
+        kept = [each for each in answer.detections if each.score > self._style.threshold]
         if self._annotate is not None:
             self._draw(path, data, card, kept, settings)
         if self._as_json:
@@ -115,46 +148,59 @@ class View:
         return json.dumps(result_of(replace(answer, detections=kept), settings.cloudflare), ensure_ascii=False)
 
     def _table(self, path: Path, card: Card, answer: Answer, kept: list[Detection]) -> str:
-        head = f"{path}: {answer.width} x {answer.height} pixels, {_count(len(kept))} above {self._above:g}"
+        head = f"{path}: {answer.width} x {answer.height} pixels, {_count(len(kept))} above {self._style.threshold:g}"
         lines = [head, ""]
         if kept:
             rows = [(each.label, f"{each.score:.3f}", *_corners(each)) for each in kept]
             titles = ("LABEL", "SCORE", "XMIN", "YMIN", "XMAX", "YMAX")
-            lines += [table_text(titles, rows, right=frozenset(range(1, 6))), ""]
+            if card.keypoints:
+                titles = (*titles, "JOINTS")
+                rows = [(*row, self._joints(each)) for row, each in zip(rows, kept, strict=True)]
+            lines += [table_text(titles, rows, right=frozenset(range(1, len(titles)))), ""]
         elif answer.detections:
             best = answer.detections[0]
             lines += [f"The best guess is {best.label} at {best.score:.3f}.", ""]
         lines.append(_weights(card, answer))
         return "\n".join(lines)
 
+    def _joints(self, detection: Detection) -> str:
+        sure = [each for each in detection.keypoints if each.confidence >= self._style.keypoint_threshold]
+        return f"{len(sure)} of {len(detection.keypoints)}"
+
     def _draw(self, path: Path, data: bytes, card: Card, kept: list[Detection], settings: Settings) -> None:
-        from ...models.annotate import draw, encode
+        from ...models.annotate import encode
+        from ...models.drawing import annotated
         from ...models.image import decode
 
         out = self._annotate or Path()
         target = out / f"{path.stem}.png" if out.is_dir() else out
         image = decode(data, max_pixels=settings.limits.image_pixels)
-        edges = {points.label: points.edges for points in card.keypoints}
-        target.write_bytes(encode(draw(image.pixels, kept, threshold=self._above, edges=edges), target.name))
+        target.write_bytes(encode(annotated(image.pixels, kept, card.keypoints, self._style), target.name))
         click.echo(f"Wrote {target}", err=True)
 
 
-async def _look(settings: Settings, model: str, images: tuple[Path, ...], view: View) -> None:
+async def _look(settings: Settings, model: str, images: tuple[Path, ...], view: View, sure: float | None) -> None:
+    from ...runtime.engine import Job
     from ..looking import looking
 
     async with looking(settings) as engine:
         card = known_card(engine.catalog, model)
         for path in images:
             data = _read(path)
-            view.show(path, data, card, await _answer(engine, card.id, path, data), settings)
+            view.show(
+                path,
+                data,
+                card,
+                await _answer(engine, Job(card.id, data, str(uuid.uuid4()), keypoint_threshold=sure), path),
+                settings,
+            )
 
 
-async def _answer(engine: Engine, model: str, path: Path, data: bytes) -> Answer:
+async def _answer(engine: Engine, job: Job, path: Path) -> Answer:
     from ...runtime import faults
-    from ...runtime.engine import Job
 
     try:
-        return await engine.run(Job(model, data, str(uuid.uuid4())))
+        return await engine.run(job)
     except faults.BadImage as error:
         raise InputFailure(f"{path}: {error}") from error
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ...models.drawing import DEFAULT
 from ...models.image import ImageError
 from .. import faults
 from ..engine import Answer
@@ -79,11 +80,13 @@ class ImagesFace:
         form = asked.choice("response_format", ("url", "b64_json"), "url")
         image = await self._calls.image(value, param)
         limit = self._calls.engine.settings.limits.image_pixels
+        sure = asked.share("keypoint_threshold")
+        sure = DEFAULT.keypoint_threshold if sure is None else sure
         made: list[bytes] = []
 
         async def complete(answers: Sequence[Answer]) -> None:
             try:
-                made.append(await asyncio.to_thread(drawn, image, call.card, answers[0].detections, size, limit))
+                made.append(await asyncio.to_thread(drawn, image, call.card, answers[0].detections, size, limit, sure))
             except ImageError as error:
                 raise faults.BadImage(str(error)) from error
 

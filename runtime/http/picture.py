@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...models import annotate, image
+from ...models import annotate, drawing, image
 from ...models.card import Card
-from ...models.detection import Box, Detection
+from ...models.detection import Box, Detection, Keypoint
 
 Size = tuple[int, int]
 
@@ -17,7 +17,14 @@ MOST = 4096  # pixels of a side
 _BACKGROUND = 255
 
 
-def drawn(data: bytes, card: Card, detections: Sequence[Detection], size: Size | None, max_pixels: int) -> bytes:
+def drawn(
+    data: bytes,
+    card: Card,
+    detections: Sequence[Detection],
+    size: Size | None,
+    max_pixels: int,
+    keypoint_threshold: float = drawing.DEFAULT.keypoint_threshold,
+) -> bytes:
     """A PNG of exactly `size` (width, height), or of the input's own up to 4096 pixels a side.
 
     The aspect ratio is kept: what is left over is white. Raises image.ImageError.
@@ -31,8 +38,8 @@ def drawn(data: bytes, card: Card, detections: Sequence[Detection], size: Size |
     canvas[top : top + inner[1], left : left + inner[0]] = image.antialiased(source.pixels, *inner)
     stretch = inner[0] / source.width, inner[1] / source.height
     moved = [_moved(each, stretch, (left, top)) for each in detections]
-    edges = {points.label: points.edges for points in card.keypoints}
-    return annotate.encode(annotate.draw(canvas, moved, threshold=0.0, edges=edges), "drawn.png")
+    style = drawing.Style(threshold=0.0, keypoint_threshold=keypoint_threshold)
+    return annotate.encode(drawing.annotated(canvas, moved, card.keypoints, style), "drawn.png")
 
 
 def _within(width: int, height: int) -> Size:
@@ -45,5 +52,11 @@ def _moved(detection: Detection, stretch: tuple[float, float], offset: Size) -> 
     return replace(
         detection,
         box=Box(box.xmin * across + left, box.ymin * down + top, box.xmax * across + left, box.ymax * down + top),
-        keypoints=tuple(replace(each, x=each.x * across + left, y=each.y * down + top) for each in detection.keypoints),
+        keypoints=tuple(_shifted(each, stretch, offset) for each in detection.keypoints),
     )
+
+
+def _shifted(point: Keypoint, stretch: tuple[float, float], offset: Size) -> Keypoint:
+    (across, down), (left, top), ((xx, xy), (yx, yy)) = stretch, offset, point.covariance
+    spread = ((xx * across**2, xy * across * down), (yx * across * down, yy * down**2))
+    return replace(point, x=point.x * across + left, y=point.y * down + top, covariance=spread)

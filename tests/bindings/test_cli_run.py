@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
+import pytest
+from click.testing import Result
+from numpy.typing import NDArray
 
-from tests import spots
+from tests import posed, spots
 
 from .shell import inflare
 
@@ -89,3 +94,76 @@ def test_looking_costs_nothing_and_asks_for_no_token(home: Path, bright: Path) -
     result = inflare("run", spots.MODEL, bright, bright, bright, "--json", *guarded, home=home)
     assert len(result.output.splitlines()) == 3
     assert list(home.glob("ledger*")) == []
+
+
+def look(home: Path, picture: Path, *more: str | Path) -> Result:
+    posed.install(home)
+    return inflare("run", posed.MODEL, picture, *more, home=home)
+
+
+def drawn(home: Path, picture: Path, out: Path, *more: str) -> NDArray[np.uint8]:
+    result = look(home, picture, "--annotate", out, *more)
+    assert result.exit_code == 0, result.output
+    with PIL.Image.open(out) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    path = tmp_path / "wide.png"
+    path.write_bytes(spots.png(255, 200, 100))
+    return path
+
+
+def test_the_table_counts_the_joints_that_are_sure(home: Path, wide: Path) -> None:
+    lines = look(home, wide).output.splitlines()
+    assert lines[2].split()[-1] == "JOINTS"
+    assert lines[3].split()[-3:] == ["2", "of", "3"]
+
+
+def test_the_keypoint_threshold_holds_for_json_too(home: Path, wide: Path) -> None:
+    found = json.loads(look(home, wide, "--json", "--keypoint-threshold", "0.9").output)
+    person = next(each for each in found if each["label"] == "person")
+    assert [each["visible"] for each in person["keypoints"]] == [True, False, False]
+
+
+@pytest.mark.parametrize("name", ["box", "label", "edge", "vertex", "ellipse", "halo"])
+def test_each_annotator_draws_something_of_its_own(home: Path, wide: Path, tmp_path: Path, name: str) -> None:
+    pytest.importorskip("supervision", reason="needs the extra draw: pip install 'inflare[draw]'")
+    alone = drawn(home, wide, tmp_path / "alone.png", "--annotators", name)
+    others = ",".join({"box", "label", "edge", "vertex", "ellipse", "halo"} - {name})
+    assert (alone != 255).any()
+    every = drawn(home, wide, tmp_path / "every.png", "--annotators", f"{name},{others}")
+    assert (every != drawn(home, wide, tmp_path / "others.png", "--annotators", others)).any()
+
+
+def test_weak_joints_are_not_drawn(home: Path, wide: Path, tmp_path: Path) -> None:
+    """The right hand, at (90, 60), has the confidence 0.12."""
+    hidden = drawn(home, wide, tmp_path / "a.png", "--annotators", "vertex")
+    shown = drawn(home, wide, tmp_path / "b.png", "--annotators", "vertex", "--keypoint-threshold", "0.1")
+    assert (hidden[60, 90] == 255).all() and (shown[60, 90] != 255).any()
+
+
+@pytest.mark.parametrize("names", ["box,label", "edge,vertex"])
+def test_pillow_draws_where_the_extra_is_missing(
+    home: Path, wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    assert (drawn(home, wide, tmp_path / "out.png", "--annotators", names) != 255).any()
+
+
+def test_uncertainty_without_the_extra_names_it(
+    home: Path, wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    result = look(home, wide, "--annotate", tmp_path / "out.png", "--annotators", "halo")
+    assert (result.exit_code, 'pip install "inflare[draw]"' in result.output) == (5, True)
+
+
+def test_an_unknown_annotator_is_refused_with_the_known_ones(home: Path, wide: Path, tmp_path: Path) -> None:
+    result = look(home, wide, "--annotate", tmp_path / "out.png", "--annotators", "box,rainbow")
+    assert result.exit_code == 2 and "'rainbow'" in result.output and "halo" in result.output
+
+
+def test_annotators_without_a_place_to_draw_to_are_refused(home: Path, wide: Path) -> None:
+    assert "--annotate OUT" in look(home, wide, "--annotators", "box").output
