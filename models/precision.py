@@ -17,6 +17,7 @@ from onnx import helper, version_converter
 from onnxruntime.transformers import float16 as _untyped_float16
 
 from .graph.order import sort_nodes
+from .int8_forms import fuse_silu, pools_as_convolutions
 from .quantizable import activations, faithful, quantizable
 from .ranges import Observed, Range
 
@@ -56,16 +57,16 @@ def to_int8(model: bytes, feeds: Iterable[Feed], *, fidelity: float = FIDELITY) 
     `quantizable` says.
     """
     source = _opset(_named(_onnx.load_from_string(model)))
+    given = _copy(source)
     names = quantizable(source.graph)
+    names |= pools_as_convolutions(source, names)
     ranges = _ranges(source, activations(source.graph, names), feeds)
     chosen = faithful(source.graph, names, {name: found.fidelity for name, found in ranges.items()}, fidelity)
     if not chosen:
-        return _finished(source, source)
-    own = _onnx.ModelProto()
-    own.CopyFrom(source)  # the quantizer changes what it is given
+        return _finished(given, given)
     limits = {name: (np.float32(found.low), np.float32(found.high)) for name, found in ranges.items()}
     quantizer = _quantization.qdq_quantizer.QDQQuantizer(
-        own,
+        _copy(source),  # the quantizer changes what it is given
         True,  # a scale for each channel
         False,  # all eight bits of the weights
         _quantization.QuantType.QInt8,
@@ -77,13 +78,13 @@ def to_int8(model: bytes, feeds: Iterable[Feed], *, fidelity: float = FIDELITY) 
         {},
     )
     quantizer.quantize_model()
+    fuse_silu(quantizer.model.model)
     return _finished(quantizer.model.model, source)
 
 
 def _ranges(model: onnx.ModelProto, names: Sequence[str], feeds: Iterable[Feed]) -> dict[str, Range]:
     """What goes through the tensors `names` of the fp32 graph, one picture after the other."""
-    opened = _onnx.ModelProto()
-    opened.CopyFrom(model)
+    opened = _copy(model)
     del opened.graph.output[:]
     opened.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     settings = _engine.SessionOptions()
@@ -95,6 +96,12 @@ def _ranges(model: onnx.ModelProto, names: Sequence[str], feeds: Iterable[Feed])
         for name, values in zip(names, session.run(list(names), dict(feed)), strict=True):
             observed[name].add(values)
     return {name: each.range() for name, each in observed.items()}
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copied: onnx.ModelProto = _onnx.ModelProto()
+    copied.CopyFrom(model)
+    return copied
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:
