@@ -100,7 +100,7 @@ def _branches(*, exactly_one: bool) -> Callable[..., Iterator[Any]]:
 def _items(validator: Any, rule: Any, instance: Any, schema: Any) -> Iterator[Any]:
     numbers = NumberRule.of(rule)
     if isinstance(instance, Octets):
-        if numbers is not None and all(map(numbers.accepts, range(256))):
+        if numbers is not None and (numbers.is_octet or all(map(numbers.accepts, range(256)))):
             return
         instance = list(instance.data)
     if numbers is None or not isinstance(instance, list) or "prefixItems" in schema:

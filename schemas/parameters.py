@@ -57,7 +57,7 @@ def _reason(value: Any) -> str:
 
 
 def _foreign(value: Any) -> str:
-    return "binary" if isinstance(value, bytes) else kind_of(value)
+    return "binary" if isinstance(value, bytes | memoryview) else kind_of(value)
 
 
 def _encodes(text: str) -> bool:

@@ -62,24 +62,28 @@ def decode(body: Buffer, input_schema: Schema) -> Payload:
     if form == "binary":
         _check(input_schema, body)
         return Payload(memoryview(body) if isinstance(body, bytearray) else body, {}, form)
-    value = _READERS[form](body)
+    value = _read(body, form)
     if isinstance(value, str):
         value = image_of_text(value, "/")
     if not isinstance(value, dict):
         _check(input_schema, value)
         return Payload(_encoded(value), {}, form)
-    return _payload(cast(dict[str, Any], value), input_schema, form, _may_hold_booleans(body, form))
+    return _payload(cast(dict[str, Any], value), input_schema, form, body if form == "json" else None)
 
 
 def from_members(members: dict[str, Any], input_schema: Schema, body: Buffer | None = None) -> Payload:
-    """The payload of members that were read as part of a larger JSON body, such as a binding's `inputs`.
+    """The payload of members that were read as part of a larger body, such as a binding's `inputs`.
 
-    The same forms of `image` as in `decode`; given the `body` itself, a long array is checked faster. Raises Refused.
+    The same forms of `image` as in `decode`; given a JSON `body` itself, a list is checked faster. Raises Refused.
     """
-    return _payload(members, input_schema, "json", body is None or _may_hold_booleans(body, "json"))
+    text = None if body is None or is_msgpack_map(body[0]) else body
+    return _payload(members, input_schema, "json", text)
 
 
-_READERS = {"json": read_json, "msgpack": read_msgpack, "multipart": read_multipart}
+def _read(body: Buffer, form: Form) -> Any:
+    if form == "json":
+        return read_json(body, ("image",))
+    return read_msgpack(body) if form == "msgpack" else read_multipart(body)
 
 
 def _form(body: Buffer) -> Form:
@@ -103,19 +107,19 @@ def _seen(head: bytes) -> str:
     return f"it starts with {head[:8].hex(' ')}{stranger}"
 
 
-def _may_hold_booleans(body: Buffer, form: Form) -> bool:
+def _may_hold_booleans(text: Buffer | None) -> bool:
     # Searching 4 MB of JSON for the words costs a hundredth of asking a million elements for their type.
-    if form != "json":
+    if text is None:
         return True
-    text = bytes(body) if isinstance(body, memoryview) else body
+    text = bytes(text) if isinstance(text, memoryview) else text
     return b"true" in text or b"false" in text
 
 
-def _payload(members: dict[str, Any], input_schema: Schema, form: Form, booleans: bool) -> Payload:
+def _payload(members: dict[str, Any], input_schema: Schema, form: Form, text: Buffer | None) -> Payload:
     parameters = plain({name: value for name, value in members.items() if name != "image"})
     value = dict(parameters)
     if "image" in members:
-        value["image"] = _normal(members["image"], booleans)
+        value["image"] = _normal(members["image"], text)
     _check(input_schema, value)
     image = value.get("image")
     if not isinstance(image, Octets) or not len(image):
@@ -123,7 +127,7 @@ def _payload(members: dict[str, Any], input_schema: Schema, form: Form, booleans
     return Payload(_encoded(image), parameters, form)
 
 
-def _normal(image: Any, booleans: bool) -> Any:
+def _normal(image: Any, text: Buffer | None) -> Any:
     """The image as the array of octets that it stands for, or as it is when it stands for none."""
     if isinstance(image, str):
         return Octets(image_of_text(image, "/image"))
@@ -133,7 +137,7 @@ def _normal(image: Any, booleans: bool) -> Any:
         image = _indexed(cast(dict[str, Any], image))
     if not isinstance(image, list):
         return image
-    exact = octets(cast(list[Any], image), booleans=booleans)
+    exact = octets(cast(list[Any], image), booleans=_may_hold_booleans(text))
     return cast(Any, image) if exact is None else Octets(exact)
 
 

@@ -154,7 +154,7 @@ def _wrapped_payload(body: bytes | bytearray, card: Card) -> Payload:
     """The payload in `{"inputs": …, "options": …}`, JSON or msgpack. Raises Refused, and BadInput."""
     if not body:
         raise Refused("empty", "the body is empty")
-    members = read_msgpack(body) if is_msgpack_map(body[0]) else read_json(body)
+    members = read_msgpack(body) if is_msgpack_map(body[0]) else read_json(body, ("inputs", "image"))
     inputs = cast(dict[str, Any], members).get("inputs") if isinstance(members, dict) else None
     if not isinstance(inputs, dict):
         raise faults.BadInput("required properties at '/' are 'inputs'")
