@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
+from . import rfdetr_checkpoint
 from .card import NOT_A_CLASS, Card, CardError, Source, SourceFile, from_document
 from .card_text import plain
 from .foreign import Unfit, wrap
@@ -44,8 +45,11 @@ def build(directory: Path, card: Card, *, decoder_layers: int | None = None) -> 
 def checkpoint_card(model: str, directory: Path, source: Source, *, author: str, today: date) -> Card:
     """The card that `config.json` and `preprocessor_config.json` in `directory` imply, under the id `model`.
 
-    Labels are the checkpoint's own names (id2label). Raises CardError naming what can't be served, and OSError.
+    Labels are the checkpoint's own names (id2label). A pickled checkpoint of the rfdetr package says by itself what
+    it is. Raises CardError naming what can't be served, UnsupportedCheckpoint of a pickled one, and OSError.
     """
+    if any(file.name.endswith(rfdetr_checkpoint.PICKLED) for file in source.files):
+        return rfdetr_checkpoint.card_of(model, directory, source, author=author, today=today)
     reader = _Reader(model, _document(directory / CONFIG, model), _optional(directory / PREPROCESSOR, model))
     document: dict[str, Any] = {
         "id": model,
@@ -69,8 +73,10 @@ def local_source(directory: Path) -> Source:
     Raises CardError where it has no weights, or not all parts that their index names.
     """
     weights = next((name for name in WEIGHTS if (directory / name).is_file()), None)
+    if weights is None and (pickled := rfdetr_checkpoint.find(directory)):
+        return Source("file", (SourceFile(pickled),))
     if weights is None:
-        rule = f"has none of {', '.join(WEIGHTS)}"
+        rule = f"has none of {', '.join(WEIGHTS)}, and no {rfdetr_checkpoint.BEST[0]}"
         raise CardError(str(directory), "", rule, "Save the checkpoint with safetensors")
     names = [name for name in (CONFIG, PREPROCESSOR, weights) if (directory / name).is_file()]
     parts = shards(directory / INDEX) if weights == INDEX else ()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .card import NOT_A_CLASS, Card, CardError, Price, Source, SourceFile, model_uuid, parse
+from .card import NOT_A_CLASS, Card, CardError, KeypointSchema, Price, Source, SourceFile, model_uuid, parse
 from .card_text import dump
 from .checkpoint import build, checkpoint_card, local_source
 from .digest import file_digest
@@ -45,7 +45,8 @@ def add_checkpoint(
     decoder_layers: int | None = None,
     build: Callable[..., bytes] = build,
 ) -> Card:
-    """Installs a checkpoint folder (config.json, preprocessor_config.json, model.safetensors) as `@local/name`.
+    """Installs a checkpoint folder (config.json, preprocessor_config.json, model.safetensors) as `@local/name`, or what
+    a training with the rfdetr package leaves (checkpoint_best_total.pth, and its annotations for names of joints).
 
     The configuration says how it is prepared and read; `labels` and `price` as in `add_local`; `decoder_layers`
     keeps the first of an RT-DETR's. Raises CardError, OSError, and what `build` raises for weights that can't be built.
@@ -53,9 +54,11 @@ def add_checkpoint(
     model_id = _model_id(name)
     source = local_source(directory)
     made = checkpoint_card(model_id, directory, source, author="local", today=store.today())
+    named = made.labels if labels is None else _named(labels)
     card = replace(
         made,
-        labels=made.labels if labels is None else _named(labels),
+        labels=named,
+        keypoints=_renamed(made.keypoints, named),
         prices=_prices(store, price),
         source=recorded(source, directory),
     )
@@ -66,6 +69,12 @@ def add_checkpoint(
     model = build(directory, card, **({} if decoder_layers is None else {"decoder_layers": decoder_layers}))
     store.add_file(card, model, source=card.source, decoder_layers=decoder_layers)
     return card
+
+
+def _renamed(schemas: Sequence[KeypointSchema], labels: Sequence[str | None]) -> tuple[KeypointSchema, ...]:
+    """The joints of each class under its name in `labels`."""
+    called = {label: name for label, name in enumerate(labels) if name is not None}
+    return tuple(replace(each, label=called.get(each.class_id, each.label)) for each in schemas)
 
 
 def _named(labels: Sequence[str]) -> tuple[str | None, ...]:

@@ -95,7 +95,7 @@ class Config:
             decoder_activation="relu",
             queries=len(weights["query_feat.weight"]) // max(groups, 1),
             masked=False,
-            schema=_schema(weights),
+            schema=joint_schema(weights),
             joint_memory=arguments.flag("dual_projector_kp_only", True) is False,
         )
         config.check()
@@ -173,7 +173,7 @@ def _count(weights: Weights, name: str) -> int:
     return count
 
 
-def _schema(weights: Weights) -> tuple[int, ...]:
+def joint_schema(weights: Weights) -> tuple[int, ...]:
     """Keypoints of each class from 0 on, empty for a detector; (0, 17) is a network whose class 0 is background."""
     if "_kp_active_mask" not in weights:
         return ()
