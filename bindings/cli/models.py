@@ -84,8 +84,8 @@ def show(model: str, as_json: bool, config_file: Path | None, assignments: tuple
     "--checkpoint",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Instead of --file: a checkpoint as the hub lays it out (config.json, model.safetensors) or as a training with "
-    "rfdetr leaves it (checkpoint_best_total.pth), built here.",
+    help="Instead of --file: a checkpoint as the hub lays it out (config.json, model.safetensors) or as a training "
+    "with rfdetr leaves it (checkpoint_best_total.pth), built here.",
 )
 @click.option(
     "--labels",

@@ -50,10 +50,12 @@ def test_field_xy(key_points: Any) -> None:
 
 
 def test_field_keypoint_confidence(key_points: Any) -> None:
+    assert key_points.keypoint_confidence.shape == (2, 3)
     assert key_points.keypoint_confidence.tolist() == [pytest.approx([0.9, 0.2, 0.9]), pytest.approx([0.9, 0, 0])]
 
 
 def test_field_detection_confidence(key_points: Any) -> None:
+    assert key_points.detection_confidence.shape == (2,)
     assert key_points.detection_confidence.tolist() == pytest.approx([0.8, 0.8])
 
 
@@ -82,8 +84,32 @@ def test_field_visible(key_points: Any) -> None:
     assert key_points.visible.tolist() == [[True, False, True], [True, False, False]]
 
 
+def test_visible_can_be_thresholded_by_hand(sv: Any, key_points: Any) -> None:
+    """As the page shows: set what is too uncertain to False, and annotators skip it."""
+    key_points.visible[key_points.keypoint_confidence < 0.95] = False
+    assert not sv.VertexAnnotator().annotate(np.zeros((64, 64, 3), dtype=np.uint8), key_points).any()
+
+
+def test_covariance_beyond_a_float_is_not_a_number(sv: Any) -> None:
+    endless = {**joint("nose", 3), "covariance": [[None, 1.0], [1.0, None]]}
+    spread = Result([skeleton("person", 1, [endless])], RUN).to_supervision().data["covariance"]
+    np.testing.assert_array_equal(spread[0, 0], [[np.nan, 1], [1, np.nan]])
+
+
+def test_one_detection_converts_alone(sv: Any) -> None:
+    found = Result([skeleton("person", 1, [joint("nose", 3)]), {"score": 0.9, "label": "dog", "box": BOX}], RUN)
+    kinds = [type(each.to_supervision()).__name__ for each in found.detections]
+    assert kinds == ["KeyPoints", "Detections"]
+
+
 def test_skeletons_can_be_drawn_with_their_uncertainty(sv: Any, key_points: Any) -> None:
-    for annotator in (sv.VertexAnnotator(), sv.VertexEllipseAnnotator()):
+    annotators = (
+        sv.EdgeAnnotator(edges=[(1, 3)]),
+        sv.VertexAnnotator(),
+        sv.VertexEllipseAnnotator(),
+        sv.VertexEllipseHaloAnnotator(),
+    )
+    for annotator in annotators:
         assert (annotator.annotate(np.zeros((64, 64, 3), dtype=np.uint8), key_points) > 0).any()
 
 

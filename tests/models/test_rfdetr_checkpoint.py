@@ -31,7 +31,7 @@ def card(folder: Path) -> Card:
 
 
 def annotate(folder: Path, *categories: Mapping[str, Any]) -> None:
-    document = {"images": [], "annotations": [], "categories": categories}
+    document: dict[str, Any] = {"images": [], "annotations": [], "categories": categories}
     (folder / "_annotations.coco.json").write_text(json.dumps(document))
 
 
