@@ -33,6 +33,7 @@ _POLL_S = 0.02
 _LINGER_S = 0.25
 _HEADER_BYTES = 1 << 16
 _BACKLOG = 2048
+_KEEPALIVE_S = 20  # of silence until a connection is asked whether anybody is there
 
 
 # Opens the user's own program, which answers where no face does.
@@ -73,6 +74,10 @@ def bind(settings: Settings) -> socket.socket:
         # Accepted connections inherit it: bytes that a client does not take for so long end the connection.
         milliseconds = int(settings.limits.body_timeout_s * 1000)
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        # A WebSocket may be silent for long; by this its machine's going away is noticed.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_S)
     try:
         listener.bind((ip, port))
     except OSError as error:
@@ -112,6 +117,7 @@ def _config(settings: Settings, listener: socket.socket) -> hypercorn.config.Con
     config.errorlog = logging.getLogger("hypercorn.error")
     config.certfile = settings.dev.certificate or None
     config.keyfile = settings.dev.key or None
+    config.websocket_max_message_size = 2 * settings.limits.body_bytes  # up to it, too large is told in words
     return config
 
 
@@ -167,6 +173,7 @@ async def _drain(app: App, bound: float) -> None:
     """Refuse new requests and wait, at most `bound` seconds, for those in flight."""
     app.traffic.stopping = True
     app.tail.close()
+    app.streams.close()
     log.info("stopping: %d requests in flight", app.traffic.in_flight)
     clock = asyncio.get_running_loop().time
     started = clock()

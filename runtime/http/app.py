@@ -28,6 +28,8 @@ from .openai import OpenAIFace
 from .operations import Operations
 from .patience import Patience
 from .pool_metrics import PoolMetrics
+from .stream import StreamFace, Streams
+from .stream_watch import Watch
 from .tail import Tail, TailRoute
 
 log = logging.getLogger("inflare.http")
@@ -51,15 +53,18 @@ class App:
     metrics: Metrics = field(default_factory=Metrics)
     traffic: Traffic = field(default_factory=Traffic)
     tail: Tail = field(default_factory=Tail)
+    streams: Streams = field(default_factory=Streams)
     hosted: Program | None = None
     ready: bool = True
 
     def routes(self) -> list[BaseRoute]:
         """Every route, first match first."""
         operations = Operations(self.engine, self.metrics, self.traffic, lambda: self.ready)
+        watch = Watch(self.metrics, self.traffic, self.tail, self.engine.settings.log.access)
         served: list[BaseRoute] = [
             *workers.WorkersFace(self.engine, self.door, self.today).routes(),
             *CloudflareFace(self.engine, self.door, self.today).routes(),
+            *StreamFace(self.engine, self.door, self.streams, watch).routes(),
             *OpenAIFace(self.engine, self.door).routes(),
             *operations.routes(),
             *TailRoute(self.tail, self.door).routes(),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -126,7 +126,7 @@ class CloudflareFace:
         threshold = settings.threshold or None
         reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)
         headers = {**answer_headers(reply), "cf-ai-neurons": reply.neurons}
-        return success(result_of(reply, settings), _messages(reply), headers)
+        return success(result_of(reply, settings), messages_of(reply), headers)
 
     async def search(self, request: Request) -> Response:
         """List the models of this runtime."""
@@ -148,7 +148,8 @@ def success(
     return JSONResponse(body, headers=headers)
 
 
-def _messages(reply: Answer) -> list[dict[str, Any]]:
+def messages_of(reply: Answer) -> list[dict[str, Any]]:
+    """What the envelope says beside the result: that a stand-in answered, where one did."""
     if reply.weights != "embedded":
         return []
     text = (
@@ -158,7 +159,7 @@ def _messages(reply: Answer) -> list[dict[str, Any]]:
     return [{"code": 1, "message": text}]
 
 
-async def enter(door: Door, request: Request, needed: Scope = "run") -> Identity:
+async def enter(door: Door, request: HTTPConnection, needed: Scope = "run") -> Identity:
     """Who asks; where the path names an account, it must be theirs. Raises BadAccount and what the door raises."""
     account = request.path_params.get("account")
     if account is not None and not _ACCOUNT.fullmatch(account):

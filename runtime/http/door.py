@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from .. import faults
 from ..accounts import OPEN, Doorkeeper, Identity, NotAuthenticated, Scope
@@ -26,7 +26,7 @@ class Door:
         """Whether anybody may enter."""
         return self._doorkeeper is None
 
-    async def enter(self, request: Request, needed: Scope = "run", account: str | None = None) -> Identity:
+    async def enter(self, request: HTTPConnection, needed: Scope = "run", account: str | None = None) -> Identity:
         """Who sent the request; `account` is the one in its path, which must be the token's.
 
         Raises Unauthenticated, Forbidden.
@@ -45,7 +45,7 @@ class Door:
             raise faults.Forbidden(f"{_DENIED}: the token has scope {identity.scope!r}, this needs {needed!r}")
         return identity
 
-    async def _identify(self, doorkeeper: Doorkeeper, request: Request) -> Identity:
+    async def _identify(self, doorkeeper: Doorkeeper, request: HTTPConnection) -> Identity:
         email, key = request.headers.get("x-auth-email"), request.headers.get("x-auth-key")
         if email and key:
             return await asyncio.to_thread(doorkeeper.identify_by_email, email, key)
