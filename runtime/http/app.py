@@ -60,7 +60,7 @@ class App:
     def routes(self) -> list[BaseRoute]:
         """Every route, first match first."""
         operations = Operations(self.engine, self.metrics, self.traffic, lambda: self.ready)
-        watch = Watch(self.metrics, self.traffic, self.tail, self.engine.settings.log.access)
+        watch = Watch(self.metrics, self.traffic, self.tail)
         served: list[BaseRoute] = [
             *workers.WorkersFace(self.engine, self.door, self.today).routes(),
             *CloudflareFace(self.engine, self.door, self.today).routes(),

@@ -83,7 +83,8 @@ class StreamFace:
             pass
         finally:
             self._streams.leave(talk.end)
-            self._watch.ended(socket, talk.frames, perf_counter() - started)
+            if self._engine.settings.log.access:
+                self._watch.ended(socket, talk.frames, perf_counter() - started)
 
 
 class _Talk:

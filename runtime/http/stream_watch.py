@@ -35,7 +35,6 @@ class Watch:
     metrics: Metrics
     traffic: Traffic
     tail: Tail
-    access: bool
 
     @contextmanager
     def frame(self, caller: HTTPConnection, size: int) -> Generator[Noted]:
@@ -51,9 +50,8 @@ class Watch:
             self._record(caller, noted, perf_counter() - started)
 
     def ended(self, caller: HTTPConnection, frames: int, seconds: float) -> None:
-        """One access line a connection."""
-        if self.access:
-            access_log.info("WS %r: %d frames, %.1f s", caller.scope["path"], frames, seconds)
+        """The access line of a connection."""
+        access_log.info("WS %r: %d frames, %.1f s", caller.scope["path"], frames, seconds)
 
     def _record(self, caller: HTTPConnection, noted: Noted, took: float) -> None:
         answer = noted.answer
