@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine, Mapping
-from typing import Any, Literal, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .options import RunOptions, run_options
 from .pictures import Inputs, Picture
 from .raw import RawResponse
 from .result import Result
+
+if TYPE_CHECKING:
+    from .streams.binding import FrameStream
 
 T = TypeVar("T")
 
@@ -21,6 +28,8 @@ class Backend(Protocol):
     def last_request_id(self) -> str | None: ...
 
     async def run(self, model: str, inputs: Inputs | Picture, options: RunOptions) -> Result | RawResponse: ...
+
+    def packed(self, pixels: NDArray[np.uint8]) -> bytes: ...
 
     async def models(self, query: Mapping[str, str]) -> list[dict[str, Any]]: ...
 
@@ -62,6 +71,32 @@ class AI:
     ) -> Any:
         """`run` for code that does not await; call it from another thread than the event loop's."""
         return self._wait(self._backend.run(model, inputs, run_options(options, given)))
+
+    def stream(
+        self,
+        source: str | int | os.PathLike[str],
+        *,
+        model: str,
+        every: int = 1,
+        max_fps: float | None = None,
+        inputs: Mapping[str, Any] | None = None,
+    ) -> FrameStream:
+        """Run `model` on each frame of `source`, in order: `async for frame in env.AI.stream("street.mp4", model=…)`.
+
+        source: a video file, a folder of images, a webcam's index, an RTSP URL. Every frame of files is looked at;
+        of live sources the newest, and a broken one is opened again. every, max_fps: look at fewer. inputs: what is
+        sent beside each image, such as {"threshold": 0.5} for keypoints. Over a URL frames travel as JPEG. A frame
+        that is refused for now is sent again, as Retry-After asks. Raises StreamError, MissingVideo where the extra
+        `video` is not installed, and InferenceUpstreamError.
+        """
+        from .streams.binding import frame_stream
+        from .streams.pace import Rule
+
+        async def ask(pixels: NDArray[np.uint8]) -> Result:
+            image = await asyncio.to_thread(self._backend.packed, pixels)
+            return await self.run(model, {**(inputs or {}), "image": image})
+
+        return frame_stream(ask, source, Rule(every, max_fps))
 
     async def models(self, **query: str) -> list[dict[str, Any]]:
         """The catalogue, as `env.AI.models()`: search, task, author, page, per_page."""

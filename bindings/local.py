@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..runtime import faults
 from ..runtime.engine import Answer, Engine
 from ..runtime.http import catalogue
@@ -16,7 +19,7 @@ from ..runtime.http.results import result_of
 from ..runtime.http.workers import render_error
 from .errors import from_fault
 from .options import RunOptions
-from .pictures import Inputs, Picture, members
+from .pictures import Inputs, Picture, members, portable_pixmap
 from .raw import RawResponse
 from .result import Result, Run
 
@@ -44,6 +47,10 @@ class LocalAI:
             return RawResponse(200, answer_headers(answer), json.dumps(items).encode())
         schemas = self._engine.find(model).keypoints
         return Result(items, Run.of(answer_headers(answer), answer.neurons), schemas)
+
+    def packed(self, pixels: NDArray[np.uint8]) -> bytes:
+        """A frame uint8 [H, W, 3] as it is handed over here: without loss."""
+        return portable_pixmap(pixels)
 
     async def models(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """See `AI.models`."""

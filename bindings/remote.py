@@ -10,7 +10,10 @@ from typing import Any, cast
 
 import httpx
 import msgpack as _untyped_msgpack
+import numpy as np
+from numpy.typing import NDArray
 
+from ..models.annotate import encode
 from .errors import ConnectionFailed, InferenceUpstreamError, from_response
 from .options import RunOptions
 from .pictures import Inputs, Picture, members
@@ -60,6 +63,10 @@ class RemoteAI:
         if response.status_code != 200:
             raise from_response(response.status_code, response.headers, response.content)
         return Result(response.json(), Run.of(response.headers, response.headers.get("cf-ai-neurons", "")))
+
+    def packed(self, pixels: NDArray[np.uint8]) -> bytes:
+        """A frame uint8 [H, W, 3] as it travels: a JPEG of quality 92, a twentieth of its pixels."""
+        return encode(pixels, "frame.jpg")
 
     async def models(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """See `AI.models`."""

@@ -77,6 +77,9 @@ _KINDS: dict[tuple[str, str], type[Failure]] = {
     ("models.samples", "SamplesError"): InputFailure,
     ("bindings.evaluation", "MissingScorer"): MachineFailure,
     ("bindings.evaluation", "EvaluationError"): InputFailure,
+    ("bindings.streams.errors", "StreamError"): InputFailure,
+    ("bindings.streams.errors", "MissingVideo"): MachineFailure,
+    ("bindings.streams.errors", "MissingWindow"): MachineFailure,
 }
 _ROOT = __name__.removesuffix("bindings.cli.exits")
 

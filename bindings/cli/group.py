@@ -15,6 +15,7 @@ from .exits import Exit, explain
 from .models import models
 from .pull import pull
 from .run import run
+from .stream import stream
 from .tail import tail
 from .tokens import tokens
 from .usage import usage
@@ -78,5 +79,20 @@ def main() -> None:
     """
 
 
-for _command in (dev, run, tail, models, pull, verify, convert, evaluate, usage, wallet, tokens, config, completion):
+for _command in (
+    dev,
+    run,
+    stream,
+    tail,
+    models,
+    pull,
+    verify,
+    convert,
+    evaluate,
+    usage,
+    wallet,
+    tokens,
+    config,
+    completion,
+):
     main.add_command(_command)

@@ -7,6 +7,9 @@ import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..ai import AI, Backend
 from ..options import RunOptions
 from ..pictures import Inputs, Picture
@@ -91,6 +94,10 @@ class WorkerBackend:
         """See `AI.run`."""
         outcome = await self._backend.run(model, inputs, options)
         return WorkerResult(outcome, outcome.run) if isinstance(outcome, Result) else outcome
+
+    def packed(self, pixels: NDArray[np.uint8]) -> bytes:
+        """A frame as the backend takes it."""
+        return self._backend.packed(pixels)
 
     async def models(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """See `AI.models`."""

@@ -1,0 +1,297 @@
+"""`inflare stream`: look at a video, a camera, an RTSP stream or a folder of images, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import uuid
+from collections import Counter
+from collections.abc import Generator
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .exits import Exit
+from .options import json_option, known_card, quiet_settings, settings_options
+
+if TYPE_CHECKING:
+    from ...models.card import Card
+    from ...models.drawing import Style
+    from ...runtime.config import Settings
+    from ...runtime.engine import Answer, Engine
+    from ..streams.frames import Frame, Pixels, Seen
+    from ..streams.progress import Bar
+    from ..streams.recorder import Recorder
+    from ..streams.stream import Stream
+    from ..streams.window import Window
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@click.command(short_help="Detect what is in a video, a camera or an RTSP stream.")
+@click.argument("source")
+@click.option("--model", "-m", required=True, metavar="MODEL", help="The model that looks at each frame.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the frames with what was found drawn on them: .mp4, .mov or .mkv.",
+)
+@click.option("--show", is_flag=True, help="Show them in a window; closing it ends the stream.")
+@click.option("--every", type=click.IntRange(1), default=1, metavar="N", help="Look at every Nth frame only.")
+@click.option(
+    "--max-fps",
+    type=click.FloatRange(0, min_open=True),
+    metavar="F",
+    help="Look at no more than F frames a second of the source's own time.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="SCORE",
+    help="Leave out what scores no more than this.",
+)
+@click.option(
+    "--annotators",
+    metavar="NAMES",
+    help="What is drawn, such as box,label,edge,vertex; ellipse and halo need the extra draw.",
+)
+@json_option
+@settings_options
+def stream(
+    source: str,
+    model: str,
+    out: Path | None,
+    show: bool,
+    every: int,
+    max_fps: float | None,
+    threshold: float,
+    annotators: str | None,
+    as_json: bool,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Detect what is in each frame of SOURCE: a video file, a folder of images, a webcam's index, an RTSP URL.
+
+    Every frame of a file is looked at. Of a camera or an RTSP stream the newest is: frames that come too late are
+    dropped and counted, and a stream that breaks is opened again. Ctrl+C ends it, and leaves a whole file behind.
+
+    For people: a line whenever what is seen changes. With --json: a line of JSON for each frame. Needs the extra
+    video, but for folders.
+
+    \b
+    Examples:
+      inflare stream street.mp4 --model @cf/facebook/detr-resnet-50 --out boxes.mp4
+      inflare stream 0 --model PekingU/rtdetr_r50vd --show
+      inflare stream rtsp://127.0.0.1:8554/door --model PekingU/rtdetr_r50vd --json --max-fps 5
+    """
+    settings = quiet_settings(config_file, assignments)
+    wish = Wish(source, model, _rule(every, max_fps), threshold, out, show, as_json, _style(annotators, threshold))
+    if asyncio.run(_watch(settings, wish)):
+        raise click.exceptions.Exit(Exit.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks for."""
+
+    source: str
+    model: str
+    rule: Any
+    threshold: float
+    out: Path | None
+    show: bool
+    as_json: bool
+    style: Style
+
+    @property
+    def drawn(self) -> bool:
+        """Whether frames are drawn on."""
+        return self.show or self.out is not None
+
+
+def _rule(every: int, max_fps: float | None) -> Any:
+    from ..streams.pace import Rule
+
+    return Rule(every, max_fps)
+
+
+def _style(annotators: str | None, threshold: float) -> Style:
+    from ...models.drawing import BY_DEFAULT, Style
+
+    names = BY_DEFAULT if annotators is None else tuple(name.strip() for name in annotators.split(","))
+    try:
+        return Style(names, threshold)
+    except ValueError as error:
+        raise click.UsageError(f"--annotators {annotators}: {error}") from error
+
+
+async def _watch(settings: Settings, wish: Wish) -> bool:
+    """Whether it was interrupted before its end."""
+    from ..looking import looking
+    from ..streams.sources import source_of
+    from ..streams.stream import Stream
+
+    source = source_of(wish.source)
+    async with looking(settings) as engine:
+        card = known_card(engine.catalog, wish.model)
+
+        async def look(frame: Frame) -> Answer:
+            return await _look(engine, card, wish.threshold, frame)
+
+        watched = Stream(source, look, wish.rule, max_pixels=settings.limits.image_pixels)
+        with _interruptible(watched) as interrupted:
+            await _shown(watched, card, wish, settings)
+        return bool(interrupted) and not source.live
+
+
+async def _look(engine: Engine, card: Card, threshold: float, frame: Frame) -> Answer:
+    from ...runtime.engine import Job
+    from ..pictures import portable_pixmap
+
+    return await engine.run(Job(card.id, portable_pixmap(frame.pixels), str(uuid.uuid4()), threshold=threshold))
+
+
+async def _shown(watched: Stream[Answer], card: Card, wish: Wish, settings: Settings) -> None:
+    from ..streams.progress import Bar
+
+    started, view, last = perf_counter(), View(wish, settings), None
+    with ExitStack() as closing, Bar(str(watched.source), live=watched.source.live) as bar:
+        window = _window(wish, watched, closing)
+        async with AsyncExitStack() as drawing:
+            recorder = await _recorder(drawing, watched, card, wish, window) if wish.drawn else None
+            async for last in watched:
+                bar.show(watched.counts, watched.about)
+                view.show(last, watched, bar)
+                if recorder is not None:
+                    await recorder.add(last)
+                if window is not None and not window.open:
+                    watched.stop()
+    if last is not None or not wish.as_json:
+        click.echo(_summary(watched, perf_counter() - started, last), err=True)
+
+
+@contextmanager
+def _interruptible(watched: Stream[Answer]) -> Generator[list[int]]:
+    """The first Ctrl+C ends the stream in peace, the next one at once; what was caught is in the list."""
+    loop = asyncio.get_running_loop()
+    caught: list[int] = []
+
+    def ended(number: int) -> None:
+        caught.append(number)
+        loop.remove_signal_handler(number)
+        watched.stop()
+
+    with suppress(NotImplementedError):  # Windows: the first Ctrl+C cancels, which closes the file too
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, ended, number)
+    try:
+        yield caught
+    finally:
+        with suppress(NotImplementedError):
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+
+def _window(wish: Wish, watched: Stream[Answer], closing: ExitStack) -> Window | None:
+    if not wish.show:
+        return None
+    from ..streams.window import Window
+
+    window = Window(f"inflare: {watched.source}")
+    closing.callback(window.close)
+    return window
+
+
+async def _recorder(
+    opened: AsyncExitStack, watched: Stream[Answer], card: Card, wish: Wish, window: Window | None
+) -> Recorder[Answer]:
+    """What draws the frames in a thread and hands them to the file and to the window."""
+    from ...models.drawing import annotated
+    from ..streams.recorder import Recorder
+    from ..streams.video import Film
+
+    film = Film(wish.out) if wish.out is not None else None
+    loop = asyncio.get_running_loop()
+
+    def drawn(seen: Seen[Answer]) -> Pixels:
+        return annotated(seen.frame.pixels, seen.found.detections, card.keypoints, wish.style)
+
+    def sink(pixels: Pixels, time: float) -> None:
+        if film is not None:
+            film.write(pixels, time, watched.about.rate)
+        if window is not None:
+            loop.call_soon_threadsafe(window.show, pixels)  # a window belongs to the thread that made it
+
+    return await opened.enter_async_context(Recorder(drawn, sink, film.close if film is not None else _nothing))
+
+
+def _nothing() -> None:
+    return
+
+
+class View:
+    """What is printed of each frame."""
+
+    def __init__(self, wish: Wish, settings: Settings) -> None:
+        self._wish, self._settings = wish, settings
+        self._said: str | None = None
+
+    def show(self, seen: Seen[Answer], watched: Stream[Answer], bar: Bar) -> None:
+        """A line of JSON a frame, or a line for people where what is seen has changed."""
+        if self._wish.as_json:
+            click.echo(json.dumps(self._document(seen, watched), ensure_ascii=False))
+            return
+        words = _words(seen.found)
+        if words != self._said:
+            self._said = words
+            bar.say(f"{_stamp(seen.frame.time)}  {words}")
+
+    def _document(self, seen: Seen[Answer], watched: Stream[Answer]) -> dict[str, object]:
+        from ...runtime.http.results import result_of
+
+        frame, answer = seen.frame, seen.found
+        named = {"name": frame.name} if frame.name else {}
+        clock = {"at": frame.at.isoformat(timespec="milliseconds")} if frame.at else {}
+        return {
+            "frame": frame.number,
+            **named,
+            "time": round(frame.time, 6),
+            **clock,
+            "latency_ms": round(seen.latency * 1e3, 2),
+            "dropped": watched.counts.dropped,
+            "width": answer.width,
+            "height": answer.height,
+            "model": answer.model,
+            "weights": answer.weights,
+            "detections": result_of(answer, self._settings.cloudflare),
+        }
+
+
+def _words(answer: Answer) -> str:
+    counted = Counter(each.label for each in answer.detections)
+    return ", ".join(f"{count} {label}" for label, count in sorted(counted.items())) or "nothing"
+
+
+def _stamp(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours:02d}:{minutes:02d}:{rest:06.3f}"
+
+
+def _summary(watched: Stream[Answer], seconds: float, last: Seen[Answer] | None) -> str:
+    counts = watched.counts
+    text = f"{counts.seen} frames in {seconds:.1f} s ({counts.seen / seconds:.1f} a second)"
+    asides = {"skipped": counts.skipped, "dropped": counts.dropped, "broken": counts.broken}
+    text += "".join(f", {count} {name}" for name, count in asides.items() if count or name == "dropped")
+    text += f", {counts.reconnects} reconnects" if watched.source.live else ""
+    if last is not None and last.found.weights == "embedded":
+        text += ". The embedded detector answered, which knows drawn scenes and no photographs"
+    return f"{text}."
