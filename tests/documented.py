@@ -11,7 +11,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 from click.testing import CliRunner
@@ -23,6 +23,7 @@ from inflare.models.catalog import Catalog
 from inflare.runtime.config import Setting, table
 from inflare.runtime.http.cloudflare import WIRES
 from inflare.runtime.http.openai_errors import WIRES as OPENAI_WIRES
+from tests.pictured import shown
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "wrangler-like.toml"
@@ -201,6 +202,39 @@ def first_answer() -> str | None:
     return "```json\n[\n" + ",\n".join(f"  {json.dumps(each)}" for each in found) + "\n]\n```"
 
 
+def keypoint_answer() -> str:
+    """The first of what the example request for keypoints gets above 0.5, from the weights that ship."""
+    request = re.search(r"-F image=@(\S+) .*/ai/run/(\S+)", (ROOT / "docs" / "keypoints.md").read_text("utf-8"))
+    if request is None or Catalog.builtin().embedded("keypoint-detection") is None:
+        return (
+            "No keypoint weights ship: without those of the model itself the request is refused, and told what to pull."
+        )
+    thresholds = ("--threshold", "0.5", "--keypoint-threshold", "0.5")
+    with tempfile.TemporaryDirectory() as home:
+        runner = CliRunner(env={"INFLARE_HOME": home})
+        result = runner.invoke(main, ["run", request[2], str(ROOT / request[1]), "--json", *thresholds])
+    found: list[dict[str, Any]] = _rounded(json.loads(result.stdout))
+    if not found:
+        return "Nothing in it scores above 0.5."
+    first = found[0]
+    joints = [f"    {json.dumps(joint)}" for joint in first.pop("keypoints")]
+    rest = f"    … {len(joints) - 2} more"
+    text = "\n".join(("[", f"  {json.dumps(first)[:-1]},", '   "keypoints": [', *joints[:2], rest, "  ]}", "]"))
+    lead = f"answers (here without the envelope; {len(found)} scored above 0.5, and this is the first):"
+    return f"{lead}\n\n```text\n{text}\n```"
+
+
+def _rounded(value: Any) -> Any:
+    """JSON with its floats to three digits behind the point."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, list):
+        return [_rounded(each) for each in cast(list[Any], value)]
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in cast(dict[str, Any], value).items()}
+    return value
+
+
 # Which block of which document holds what: `<!-- name -->` … `<!-- /name -->`.
 BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/settings.md", "settings"): settings,
@@ -210,6 +244,8 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/commands.md", "exit codes"): exit_codes,
     ("docs/commands.md", "commands"): shell,
     ("docs/models.md", "cards"): cards,
+    ("docs/keypoints.md", "keypoint answer"): keypoint_answer,
+    ("docs/keypoints.md", "pictures"): shown,
 }
 
 

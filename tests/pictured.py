@@ -1,0 +1,124 @@
+"""The pictures of the documents, made from what the routes answer about drawn scenes: `scripts/pictures`.
+
+A scene follows from its seed; what is drawn on it is the embedded models' own answer, good or bad.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from inflare.bindings import Env, InferenceUpstreamError, Result
+from inflare.models.embedded.examples import ARRANGEMENTS, Arrangement, Thing, arrange
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+MOST_BYTES = 150_000
+COLOURS = (255, 192, 128, 64)  # the first that makes the file small enough
+BOXES, SKELETONS = "@cf/facebook/detr-resnet-50", "@cf/roboflow/rf-detr-keypoint-preview"
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file of docs/pictures: which scene, asked of which model, drawn how; and what to say below it."""
+
+    name: str
+    scene: Callable[[], Pixels]
+    model: str
+    annotators: tuple[str, ...]
+    title: str
+
+
+def _park() -> Arrangement:
+    return next(each for each in ARRANGEMENTS if "park" in each.name)
+
+
+def park() -> Pixels:
+    """The park of the examples."""
+    return arrange(_park()).pixels
+
+
+def people() -> Pixels:
+    """Persons who stand free in it."""
+    persons = ((90, 200), (240, 235), (400, 210), (545, 240))
+    return _persons(1, tuple(Thing("person", size, (x, 440)) for x, size in persons))
+
+
+def crowd() -> Pixels:
+    """Persons behind each other and behind things, so that not every joint can be seen."""
+    behind = (Thing("person", 230, (130, 420)), Thing("person", 240, (205, 440)), Thing("person", 230, (400, 430)))
+    return _persons(2, (*behind, Thing("car", 150, (420, 465)), Thing("person", 240, (555, 440))))
+
+
+def _persons(seed: int, things: tuple[Thing, ...]) -> Pixels:
+    return arrange(Arrangement("", seed, _park().backdrop, things)).pixels
+
+
+PICTURES = (
+    Picture("boxes.png", park, BOXES, ("box", "label"), "Boxes and labels (`box,label`)"),
+    Picture("skeletons.png", people, SKELETONS, ("edge", "vertex"), "Skeletons (`edge,vertex`)"),
+    Picture(
+        "uncertainty.png", crowd, SKELETONS, ("ellipse", "vertex"),
+        "How sure each joint is (`ellipse,vertex`): one, two and three standard deviations",
+    ),
+)  # fmt: skip
+
+
+def ask(env: Env, model: str, pixels: Pixels) -> Result | None:
+    """What the route answers; None where nothing that finds keypoints is installed or embedded."""
+    try:
+        return env.AI.run_sync(model, pixels)
+    except InferenceUpstreamError as error:
+        print(f"{model}: {error}", file=sys.stderr)
+        return None
+
+
+def encode(pixels: Pixels) -> bytes:
+    """A PNG of few colours, small enough for a repository."""
+    data = b""
+    for count in COLOURS:
+        out = io.BytesIO()
+        picture = PIL.Image.fromarray(pixels).quantize(count, dither=PIL.Image.Dither.NONE)
+        picture.save(out, "PNG", optimize=True)
+        data = out.getvalue()
+        if len(data) < MOST_BYTES:
+            break
+    return data
+
+
+def shown() -> str:
+    """The pictures that there are, as Markdown."""
+    there = [each for each in PICTURES if (FOLDER / each.name).is_file()]
+    return "\n\n".join(f"![{each.title}](pictures/{each.name})\n\n{each.title}." for each in there)
+
+
+def make(folder: Path = FOLDER) -> int:
+    """Writes every picture that can be made, and says which can't; the exit status."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing: list[str] = []
+    with tempfile.TemporaryDirectory() as home, Env.open(home=home) as env:
+        for each in PICTURES:
+            pixels = each.scene()
+            found = ask(env, each.model, pixels)
+            if found is None:
+                missing.append(each.name)
+                continue
+            data = encode(found.annotate(pixels, annotators=each.annotators))
+            (folder / each.name).write_bytes(data)
+            print(f"{each.name}: {len(found.above(0.5))} found, weights {found.run.weights}, {len(data)} bytes")
+    if missing:
+        print(f"Not made: {', '.join(missing)}. No keypoint model answers here yet; run this again when one does.")
+    return 3 if missing else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(make())
