@@ -34,13 +34,13 @@ class Checkpoint:
         self.tensor(f"{name}.weight", outputs, inputs)
         self.tensor(f"{name}.bias", outputs)
 
-    def norm(self, name: str, channels: int) -> None:
-        self.tensor(f"{name}.weight", channels, around=1.0)
+    def norm(self, name: str, channels: int, around: float = 1.0) -> None:
+        self.tensor(f"{name}.weight", channels, around=around)
         self.tensor(f"{name}.bias", channels)
 
-    def convolution(self, name: str, norm: str, inputs: int, outputs: int, size: int) -> None:
+    def convolution(self, name: str, norm: str, inputs: int, outputs: int, size: int, around: float = 1.0) -> None:
         self.tensor(f"{name}.weight", outputs, inputs, size, size, spread=float(np.sqrt(2 / (inputs * size * size))))
-        self.norm(norm, outputs)
+        self.norm(norm, outputs, around)
         self.tensor(f"{norm}.running_mean", outputs)
         self.tensor(f"{norm}.running_var", outputs, around=1.0)
 
@@ -77,4 +77,6 @@ class Checkpoint:
         inner = width // 4
         for index, (start, end, size) in enumerate([(inputs, inner, 1), (inner, inner, 3), (inner, width, 1)]):
             part = f"{block}.layer.{index}"
-            self.convolution(f"{part}.convolution", f"{part}.normalization", start, end, size)
+            # Residuals add up: left at 1, sixteen of them make attention an argmax, which a rounding may swap.
+            around = 0.2 if index == 2 else 1.0
+            self.convolution(f"{part}.convolution", f"{part}.normalization", start, end, size, around)
