@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import ImageCms, ImageFile
 from PIL import _imaging as codecs  # pyright: ignore[reportPrivateUsage]  # for its linked libtiff only
 
-from . import nested
+from . import jpeg, nested, resampler
 
 Pixels = NDArray[np.uint8]
 Kind = Literal["undecodable", "too-large"]
@@ -82,11 +82,11 @@ def decode(data: bytes | bytearray | memoryview, *, max_pixels: int) -> Image:
             raise ImageError("too-large", "the JPEG 2000 image has too many tiles: save it with larger ones")
         with _opened(raw) as picture:
             _check(picture, raw, max_pixels)
-            picture.load()
-            _admit(*picture.size, max_pixels)
-            turn = _UPRIGHT.get(_orientation(picture))
-            rgb = _rgb(picture)
-            pixels = np.asarray(rgb if turn is None else rgb.transpose(turn))
+            pixels = _jpeg(picture, raw)
+            if pixels is None:
+                picture.load()
+                _admit(*picture.size, max_pixels)
+                pixels = _upright(_rgb(picture), _orientation(picture))
         return Image(pixels, pixels.shape[1], pixels.shape[0], picture.format or "unknown")
 
 
@@ -98,16 +98,20 @@ def is_pil_image(value: object) -> TypeGuard[PIL.Image.Image]:
 def pixels_of(picture: PIL.Image.Image) -> Pixels:
     """The upright RGB pixels uint8 [H, W, 3] of an image that the caller opened. Raises ImageError."""
     with _only_image_errors():
-        turn = _UPRIGHT.get(_orientation(picture))
-        rgb = _rgb(picture)
-        return np.asarray(rgb if turn is None else rgb.transpose(turn))
+        return _upright(_rgb(picture), _orientation(picture))
 
 
 def antialiased(pixels: Pixels, width: int, height: int) -> Pixels:
-    """`pixels` uint8 [H, W, 3] resized to [height, width, 3] by Pillow's BILINEAR, which widens its filter when it
-    shrinks: what the reference processors of DETR and RT-DETR do."""
+    """`pixels` uint8 [H, W, 3] resized to [height, width, 3], bilinear, with a filter that widens when it shrinks:
+    within one level of what the reference processors of DETR and RT-DETR do, which is `by_pillow`."""
     if pixels.shape[:2] == (height, width):
         return pixels
+    fast = resampler.bilinear(pixels, width, height)
+    return by_pillow(pixels, width, height) if fast is None else fast
+
+
+def by_pillow(pixels: Pixels, width: int, height: int) -> Pixels:
+    """The same by Pillow's BILINEAR."""
     resized = PIL.Image.fromarray(pixels).resize((width, height), PIL.Image.Resampling.BILINEAR)
     return np.asarray(resized)
 
@@ -179,6 +183,21 @@ def _check(picture: ImageFile.ImageFile, raw: bytes, max_pixels: int) -> None:
         tags: Any = getattr(picture, "tag_v2", {})
         tile_width, tile_height = int(tags.get(322, 1)), int(tags.get(323, 1))
         _admit(max(tile_width, 1), max(tile_height, 1), max(max_pixels, _SMALL_TILE))
+
+
+def _jpeg(picture: ImageFile.ImageFile, raw: bytes) -> Pixels | None:
+    """Upright RGB pixels of a JPEG whose header Pillow has read, None where Pillow must decode it."""
+    if picture.format not in ("JPEG", "MPO") or picture.mode not in ("RGB", "L"):
+        return None
+    pixels, orientation = jpeg.pixels(raw, *picture.size), _orientation(picture)
+    if pixels is None or orientation not in _UPRIGHT:
+        return pixels
+    return _upright(PIL.Image.fromarray(pixels), orientation)
+
+
+def _upright(rgb: PIL.Image.Image, orientation: int) -> Pixels:
+    turn = _UPRIGHT.get(orientation)
+    return np.asarray(rgb if turn is None else rgb.transpose(turn))
 
 
 def _orientation(picture: PIL.Image.Image) -> int:

@@ -16,6 +16,8 @@ MOST_TEST_LINES = 600
 DOORS: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("runtime/inference/sessions.py", "models/precision.py"),
     "PIL": ("models/image.py", "models/annotate.py"),
+    "simplejpeg": ("models/jpeg.py",),
+    "cykooz_resizer": ("models/resampler.py",),
     "av": ("bindings/streams/video.py",),
     "jsonschema": ("schemas/",),
     "sqlalchemy": ("runtime/storage/",),

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from inflare.models import image, nested
-from inflare.models.image import ImageError, antialiased, decode
+from inflare.models.image import ImageError, by_pillow, decode
 
 LIMIT = 50_000_000
 WHITE, RED, BLUE = (255, 255, 255), (255, 0, 0), (0, 0, 255)
@@ -225,6 +225,6 @@ def test_threads_decode_alike() -> None:
     assert len({one.result().pixels.tobytes() for one in found}) == 1
 
 
-def test_antialiased_equals_pillow() -> None:
+def test_by_pillow_is_pillow_s_bilinear() -> None:
     expected = _gradient().resize((9, 11), PIL.Image.Resampling.BILINEAR)
-    np.testing.assert_array_equal(antialiased(np.asarray(_gradient()), 9, 11), np.asarray(expected))
+    np.testing.assert_array_equal(by_pillow(np.asarray(_gradient()), 9, 11), np.asarray(expected))
