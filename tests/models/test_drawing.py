@@ -165,3 +165,11 @@ def test_an_unknown_annotator_is_refused(names: tuple[str, ...]) -> None:
 
 def test_boxes_labels_and_skeletons_are_drawn_unless_told_otherwise() -> None:
     assert set(BY_DEFAULT) == {"box", "label", "edge", "vertex"}
+
+
+@pytest.mark.parametrize("name", ["ellipse", "halo"])
+def test_uncertainty_is_green_within_and_red_without(extra: None, name: str) -> None:
+    wide = Keypoint("head", 150, 120, 0.9, True, ((100.0, 0.0), (0.0, 100.0)))
+    drawn = annotated(GREY, [cat(wide)], style=only(name)).astype(int)
+    (near_red, near_green, _), (far_red, far_green, _) = drawn[120, 150], drawn[120, 150 + 22]
+    assert near_green > near_red and far_red > far_green
