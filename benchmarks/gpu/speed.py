@@ -13,8 +13,14 @@ from benchmarks.gpu.ceilings import Ceilings
 from benchmarks.gpu.graphs import Built
 from inflare.runtime.inference.sessions import OnnxSession, SessionError, SessionOptions
 
-MODES = {"plain": (False, False), "bound": (True, False), "graphs": (True, True)}
-"""By name: whether inputs and outputs are kept in device buffers, and whether runs are recorded as CUDA graphs."""
+MODES = {
+    "plain": {"bind": False, "pin": False, "cuda_graphs": False},
+    "bound": {"bind": True, "pin": False, "cuda_graphs": False},
+    "pinned": {"bind": True, "pin": True, "cuda_graphs": False},
+    "graphs": {"bind": True, "pin": True, "cuda_graphs": True},
+}
+"""By name: whether inputs and outputs are kept in device buffers, whether inputs are copied there from page-locked
+memory, and whether runs are recorded as CUDA graphs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,9 @@ def measure(
     """A row for each mode and batch, `seconds` of running each; a mode that the engine refuses says why."""
     on_gpu = options.choice.device == "gpu"
     modes = MODES if on_gpu else {"plain": MODES["plain"]}
-    for mode, (bind, graphs) in modes.items():
+    for mode, settings in modes.items():
         try:
-            session = OnnxSession(built.served[precision], replace(options, bind=bind, cuda_graphs=graphs))
+            session = OnnxSession(built.served[precision], replace(options, **settings))
             for batch in batches:
                 spent = _median(session, built.size, batch, seconds)
                 rate, ceiling = batch / spent, ceilings.flops.get(precision) if on_gpu else None

@@ -6,6 +6,7 @@ The served contract of a graph: `images` uint8 [batch, H, W, 3] and, where sizes
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ import numpy as np
 import onnxruntime as _untyped_engine
 from numpy.typing import NDArray
 
+from .pinned import Driver, PinnedArray, PinningError
 from .providers import ENGINE_NAMES, Choice, choose
+
+log = logging.getLogger("inflare.sessions")
 
 # onnxruntime ships no type information; this is the one place where it is Any.
 _engine = cast(Any, _untyped_engine)
@@ -53,8 +57,9 @@ class SessionOptions:
     """Where and how a graph runs.
 
     threads: CPU threads of one inference. device: the GPU's number. memory_limit: bytes of the GPU's arena, 0 for
-    no limit. bind: keep inputs and outputs in device buffers (None: on a GPU). cuda_graphs: record each input
-    shape once and replay it. cache: where TensorRT keeps compiled engines.
+    no limit. bind: keep inputs and outputs in device buffers (None: on a GPU). pin: copy inputs there from page-locked
+    memory (None: where device buffers are on a GPU). cuda_graphs: record each input shape once and replay it. cache:
+    where TensorRT keeps compiled engines.
     """
 
     choice: Choice
@@ -62,6 +67,7 @@ class SessionOptions:
     device: int = 0
     memory_limit: int = 0
     bind: bool | None = None
+    pin: bool | None = None
     cuda_graphs: bool = False
     cache: Path | None = None
 
@@ -69,6 +75,11 @@ class SessionOptions:
     def bound(self) -> bool:
         """Whether device buffers are used."""
         return self.choice.device == "gpu" if self.bind is None else self.bind
+
+    @property
+    def pinned(self) -> bool:
+        """Whether page-locked memory is asked for."""
+        return self.choice.device == "gpu" and self.bound if self.pin is None else self.pin
 
     def providers(self) -> list[tuple[str, dict[str, str]]]:
         """The engine's providers in order, each with its options; the CPU is always last."""
@@ -162,6 +173,7 @@ class _Binding:
         }
         for name, buffer in self._buffers.items():
             self._binding.bind_ortvalue_input(name, buffer)
+        self._sources = _page_locked(feed, options.device) if options.pinned else {}
         for name in outputs:
             self._binding.bind_output(name, kind, options.device)
         self._run_options = _engine.RunOptions()
@@ -179,9 +191,22 @@ class _Binding:
     def run(self, feed: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """Copy in, compute, copy out."""
         for name, value in feed.items():
-            self._buffers[name].update_inplace(value)
+            source = self._sources.get(name)
+            if source is not None:
+                np.copyto(source.array, value)
+            self._buffers[name].update_inplace(value if source is None else source.array)
         self._session.run_with_iobinding(self._binding, self._run_options)
         return [np.array(value, copy=True) for value in self._binding.copy_outputs_to_cpu()]
+
+
+def _page_locked(feed: Mapping[str, NDArray[Any]], device: int) -> dict[str, PinnedArray]:
+    """Room for each input; nothing where the driver gives none, which costs speed alone."""
+    try:
+        driver = Driver()
+        return {name: PinnedArray(value.shape, value.dtype, device, driver) for name, value in feed.items()}
+    except PinningError as error:
+        log.info("inputs are copied from pageable memory: %s", error)
+        return {}
 
 
 def _error(path: Path, error: Exception) -> SessionError:
