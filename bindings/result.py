@@ -76,18 +76,24 @@ class Result(list[dict[str, Any]]):
         annotators: Sequence[str] = BY_DEFAULT,
         threshold: float = 0.5,
         keypoint_threshold: float = 0.5,
+        edges: Mapping[str, Sequence[tuple[int, int]]] | None = None,
     ) -> NDArray[np.uint8]:
         """The pixels uint8 [H, W, 3] RGB of `image` (whatever `run` takes), with the detections drawn.
 
         annotators: of box, label, edge, vertex, ellipse and halo; the last two need the extra `draw`, without which
         Pillow draws the others. Detections that score less than `threshold` are left out, and joints with less
-        confidence than `keypoint_threshold`. Raises ValueError, MissingExtra, and ImageError of the image.
+        confidence than `keypoint_threshold`. edges: for each label the pairs of joints to join, by their index; the
+        model's own where None, which a model of your own behind a URL does not tell. Raises ValueError, MissingExtra,
+        and ImageError of the image.
         """
         style = Style(tuple(annotators), threshold, keypoint_threshold)
         found = numbered(self.detections, self.run.model)
-        return annotated(
-            pixels(image), found, schemas_of(self.run.model) if self._schemas is None else self._schemas, style
-        )
+        return annotated(pixels(image), found, self._joined(edges), style)
+
+    def _joined(self, edges: Mapping[str, Sequence[tuple[int, int]]] | None) -> Sequence[KeypointSchema]:
+        if edges is not None:
+            return [KeypointSchema(-1, label, (), tuple(pairs)) for label, pairs in edges.items()]
+        return schemas_of(self.run.model) if self._schemas is None else self._schemas
 
 
 def _detection(item: dict[str, Any]) -> Detection:

@@ -36,6 +36,7 @@ class Picture:
     model: str
     annotators: tuple[str, ...]
     title: str
+    keypoint_threshold: float = 0.5
 
 
 def _park() -> Arrangement:
@@ -69,6 +70,7 @@ PICTURES = (
     Picture(
         "uncertainty.png", crowd, SKELETONS, ("ellipse", "vertex"),
         "How sure each joint is (`ellipse,vertex`): one, two and three standard deviations",
+        keypoint_threshold=0.2,
     ),
 )  # fmt: skip
 
@@ -112,7 +114,8 @@ def make(folder: Path = FOLDER) -> int:
             if found is None:
                 missing.append(each.name)
                 continue
-            data = encode(found.annotate(pixels, annotators=each.annotators))
+            drawn = found.annotate(pixels, annotators=each.annotators, keypoint_threshold=each.keypoint_threshold)
+            data = encode(drawn)
             (folder / each.name).write_bytes(data)
             print(f"{each.name}: {len(found.above(0.5))} found, weights {found.run.weights}, {len(data)} bytes")
     if missing:

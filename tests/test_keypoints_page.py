@@ -14,8 +14,9 @@ from inflare.models.drawing import ANNOTATORS
 from inflare.schemas.document import document
 from tests import pictured, spots
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "keypoints.md").read_text("utf-8")
-TESTS = (Path(__file__).resolve().parent / "bindings" / "test_supervision.py").read_text("utf-8")
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "keypoints.md").read_text("utf-8")
+TESTS = (ROOT / "tests" / "bindings" / "test_supervision.py").read_text("utf-8")
 # The table "Understanding the Output" of RF-DETR's page on its keypoint model, and the covariance that its section on
 # visualization reads.
 FIELDS = {
@@ -56,6 +57,12 @@ def test_every_field_of_the_answer_has_a_row() -> None:
     joint = instance["keypoints"]["items"]["properties"]
     wanted = [f"`{name}`" for name in (*instance, "y")] + [f"`keypoints[].{name}`" for name in joint if name != "y"]
     assert [name for name in wanted if name not in PAGE] == []
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    known = TESTS + (ROOT / "tests" / "runtime" / "http" / "test_keypoint_route.py").read_text("utf-8")
+    named = set(re.findall(r"`(test_\w+)`", PAGE))
+    assert len(named) > 15 and [name for name in sorted(named) if f"\ndef {name}(" not in known] == []
 
 
 def test_the_python_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

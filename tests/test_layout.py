@@ -19,6 +19,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "simplejpeg": ("models/jpeg.py",),
     "cykooz_resizer": ("models/resampler.py",),
     "av": ("bindings/streams/video.py",),
+    "supervision": ("models/supervised.py",),
     "jsonschema": ("schemas/",),
     "sqlalchemy": ("runtime/storage/",),
     "starlette": ("runtime/http/",),

@@ -70,3 +70,18 @@ def test_a_local_models_own_skeleton_is_drawn(tmp_path: Path) -> None:
         found = env.AI.run_sync(posed.MODEL, pixels)
     drawn = found.annotate(pixels, annotators=["edge"])
     assert (drawn[40, 45] != 255).any()
+
+
+def joint(x: float, y: float) -> dict[str, Any]:
+    place = {"name": f"at {x}", "x": x, "y": y, "confidence": 0.9, "visible": True}
+    return {**place, "covariance": [[4.0, 1.0], [1.0, 9.0]]}
+
+
+def test_edges_may_be_given_where_the_model_is_not_known_here() -> None:
+    """A model of one's own behind a URL: the joints' places are told, not what joins them."""
+    run = Run("id", "@local/elsewhere", "installed", "", "0")
+    item = {"score": 0.9, "label": "crab", "class_id": 0, "detection_confidence": 0.9, "box": BOX}
+    crab = Result([{**item, "keypoints": [joint(30, 40), joint(80, 60)]}], run)
+    alone = crab.annotate(PIXELS, annotators=["edge"])
+    joined = crab.annotate(PIXELS, annotators=["edge"], edges={"crab": [(0, 1)]})
+    assert (alone[50, 55] == 255).all() and (joined[50, 55] != 255).any()

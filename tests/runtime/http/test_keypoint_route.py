@@ -12,10 +12,14 @@ import httpx
 import numpy as np
 import pytest
 
+from inflare.models.card import parse
 from inflare.models.catalog import Catalog
+from inflare.models.detector import Detector
 from inflare.models.heads import keypoints as head
 from inflare.runtime.assembly import open_catalog
-from inflare.runtime.config import Settings
+from inflare.runtime.config import Settings, load
+from inflare.runtime.engine import Answer, Timings
+from inflare.runtime.http.results import result_of
 from inflare.schemas.document import document
 from inflare.schemas.validate import schema
 from tests import posed, spots
@@ -119,6 +123,23 @@ def test_keypoint_covariance_inverts_the_precision_in_square_pixels(person: Item
     wanted = scale @ np.linalg.inv(lower @ lower.T) @ scale
     for each in person["keypoints"]:
         np.testing.assert_allclose(each["covariance"], wanted, rtol=1e-4)
+
+
+def test_keypoint_covariance_beyond_a_float_is_null() -> None:
+    """JSON has no NaN; the output document allows null there and nowhere else."""
+    points = posed.keypoints()[0]
+    points[0, 3, 4:7] = -200.0, 0.0, -200.0  # a precision of e^-400
+    outputs = {
+        name: np.array(value, dtype=np.float32) for name, value in (("logits", posed.LOGITS), ("boxes", posed.BOXES))
+    }
+    found = Detector(parse(posed.CARD, "posed")).read({**outputs, "keypoints": points}, width=WIDTH, height=HEIGHT)
+    answer = Answer(found, posed.MODEL, "installed", WIDTH, HEIGHT, Timings(0, 0, 0, 0), "id")
+    items = json.loads(
+        json.dumps(result_of(answer, load(None, {}, {}, Path.cwd()).settings.cloudflare), allow_nan=False)
+    )
+    person = next(each for each in items if each["label"] == "person")
+    assert person["keypoints"][0]["covariance"] == [[None, None], [None, None]]
+    schema("inflare/keypoint-detection.output").check(items)
 
 
 @pytest.mark.parametrize(
