@@ -22,9 +22,10 @@ from .billing.till import Till
 from .config import Settings
 from .engine import Engine
 from .inference.batcher import BatchRule
-from .inference.pool import Pool
+from .inference.mapped import WORTHWHILE_BYTES
+from .inference.pool import Opener, Pool
 from .inference.providers import cuda_devices
-from .inference.sessions import OnnxSession, SessionOptions, available_providers
+from .inference.sessions import OnnxSession, SessionError, SessionOptions, available_providers, optimised
 from .local_models import install_local
 from .storage.database import Database
 from .storage.instants import utc_now
@@ -57,28 +58,54 @@ def open_catalog(settings: Settings) -> tuple[Catalog, Store]:
 
 
 def session_options(settings: Settings) -> tuple[SessionOptions, ...]:
-    """One entry a session of each model: one on the CPU, or one on each GPU. Logs the choice in one line."""
+    """One entry a session of each model: one of each width on the CPU, widest first, or one on each GPU.
+
+    Logs the choice in one line.
+    """
     choice = available_providers(settings.runtime.providers)
     devices = settings.runtime.devices or tuple(range(cuda_devices())) if choice.device == "gpu" else ()
     where = f", GPU {', '.join(map(str, devices))}" if devices else ""
     log.info("%s%s", choice.reason, where)
+    threads = inference_threads(settings)
+    given = settings.runtime.widths or (threads, 1)
+    widths = sorted({min(width, threads) for width in given}, reverse=True) if not devices else [threads]
     return tuple(
         SessionOptions(
             choice=choice,
-            threads=settings.runtime.threads or cores(),
+            threads=width,
             device=device,
             memory_limit=settings.runtime.gpu_memory_mb << 20,
             cuda_graphs=settings.runtime.cuda_graphs and choice.device == "gpu",
             cache=settings.home / "tensorrt",
         )
         for device in devices or (0,)
+        for width in widths
     )
+
+
+def inference_threads(settings: Settings) -> int:
+    """CPU threads that the inferences of one model share."""
+    return settings.runtime.threads or cores()
+
+
+def _opener(options: SessionOptions, threads: int) -> Opener:
+    """On a GPU one caller at a time; on the CPU as many as there are threads for."""
+    if options.choice.device == "gpu":
+        return Opener(partial(_open_session, options))
+    return Opener(partial(_open_session, options), options.threads, threads // options.threads)
 
 
 def _open_session(options: SessionOptions, weights: Weights) -> OnnxSession:
     if options.cache and "tensorrt" in options.choice.providers:
         options.cache.mkdir(parents=True, exist_ok=True)
-    return OnnxSession(weights.path, options)
+    if options.choice.device == "gpu" or weights.size < WORTHWHILE_BYTES:
+        return OnnxSession(weights.path, options)
+    graph = optimised(weights.path, weights.sha256)
+    try:
+        return OnnxSession(graph, options)
+    except SessionError as error:
+        log.warning("the optimised graph is left aside: %s", error)
+        return OnnxSession(weights.path, options)
 
 
 def open_database(settings: Settings) -> Database:
@@ -116,11 +143,13 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """An engine and its doorkeeper. Raises StorageError where the ledger cannot be opened."""
     catalog, store = open_catalog(settings)
     database = await asyncio.to_thread(open_database, settings)
-    openers = [partial(_open_session, options) for options in session_options(settings)]
+    options = session_options(settings)
+    threads = inference_threads(settings) if options[0].choice.device == "cpu" else None
+    openers = [_opener(each, inference_threads(settings)) for each in options]
     rule = BatchRule(settings.runtime.max_batch, settings.runtime.max_wait_ms / 1e3)
     memory = settings.runtime.memory_mb << 20 or total_memory() // 2
     decoders = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
-    pool = Pool(openers, rule, memory)
+    pool = Pool(openers, rule, memory, threads)
     ledger = Ledger(database, lease=timedelta(seconds=settings.ledger.lease_s))
     till = Till(ledger, Allocation(ledger, settings.cloudflare.daily_neurons), utc_now)
     try:

@@ -46,6 +46,7 @@ class Dev:
 class Runtime:
     providers: tuple[str, ...]
     threads: int
+    widths: tuple[int, ...]
     max_batch: int
     max_wait_ms: float
     queue: int

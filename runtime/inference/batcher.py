@@ -97,7 +97,7 @@ class Batcher:
         held: _Entry | None = None
         while (entry := held or await self._queue.get()) is not None:
             # A lane first: while all are busy, more callers join the batch.
-            lane = await self.lanes.take()
+            lane = await self.lanes.take(self._queue.qsize)
             batch, held, closing = await self._gather(entry)
             self._dispatch(lane, self._present(batch))
             if closing:

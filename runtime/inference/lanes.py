@@ -1,4 +1,6 @@
-"""Lanes: sessions of one model that infer side by side, each on its own thread. A free one takes the next batch."""
+"""Lanes: places where one model infers side by side, each with a number of threads. Which one serves next follows the
+queue: a lone caller gets every thread, many callers one thread each.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,14 @@ log = logging.getLogger("inflare.lanes")
 
 
 class Lane:
-    """One session and its thread. A session whose device failed is opened again, and its batch run once more."""
+    """One session and a thread that calls it; `width` is how many threads an inference of it takes.
 
-    def __init__(self, session: Session, reopen: Callable[[], Session], name: str) -> None:
+    Lanes of one width may share a session. A session whose device failed is opened again, and its batch run once more.
+    """
+
+    def __init__(self, session: Session, reopen: Callable[[], Session], name: str, width: int = 1) -> None:
         self.session = session
+        self.width = width
         self.lost = 0
         self._reopen = reopen
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"infer {name}")
@@ -41,13 +47,15 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of one model, and which of them are free."""
+    """The lanes of one model, and which of them are free. Those at work never take more than `threads` together."""
 
-    def __init__(self, lanes: Sequence[Lane]) -> None:
+    def __init__(self, lanes: Sequence[Lane], threads: int | None = None) -> None:
+        """`threads`: how many there are to share; unless given, all lanes may work at once."""
         self._lanes = tuple(lanes)
-        self._free: asyncio.LifoQueue[Lane] = asyncio.LifoQueue()  # the one used last is warmest
-        for lane in reversed(self._lanes):
-            self._free.put_nowait(lane)
+        self._threads = threads or sum(lane.width for lane in lanes)
+        self._free = list(reversed(self._lanes))  # a stack: the one used last is warmest
+        self._working = 0
+        self._changed = asyncio.Event()
 
     @property
     def takes_sizes(self) -> bool:
@@ -59,15 +67,33 @@ class Lanes:
         """Sessions replaced since the start."""
         return sum(lane.lost for lane in self._lanes)
 
-    async def take(self) -> Lane:
-        """A free lane, waited for."""
-        return await self._free.get()
+    async def take(self, waiting: Callable[[], int] = lambda: 0) -> Lane:
+        """A lane, waited for. `waiting()` tells how many more images queue behind the one that asks."""
+        while (lane := self._fitting(waiting())) is None:
+            self._changed.clear()
+            await self._changed.wait()
+        self._free.remove(lane)
+        self._working += lane.width
+        return lane
 
     def give_back(self, lane: Lane) -> None:
         """The lane is free again."""
-        self._free.put_nowait(lane)
+        self._free.append(lane)
+        self._working -= lane.width
+        self._changed.set()
 
     async def close(self) -> None:
         """Wait for every lane to be free, then let them go."""
-        for _ in self._lanes:
-            (await self._free.get()).close()
+        while len(self._free) < len(self._lanes):
+            self._changed.clear()
+            await self._changed.wait()
+        for lane in self._free:
+            lane.close()
+
+    def _fitting(self, waiting: int) -> Lane | None:
+        """The widest free lane within a fair share of the threads, or the narrowest; None while too few are free."""
+        at_work = len(self._lanes) - len(self._free)
+        share = max(self._threads // (at_work + 1 + waiting), min(lane.width for lane in self._lanes))
+        left = self._threads - self._working
+        fitting = [lane for lane in reversed(self._free) if lane.width <= min(share, left)]
+        return max(fitting, key=lambda lane: lane.width, default=None)

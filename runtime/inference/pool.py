@@ -39,16 +39,28 @@ class Loaded:
         return self.weights.size * _MEMORY_PER_BYTE
 
 
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens one session of a model, for `lanes` callers at once; each inference takes `width` threads."""
+
+    open: Callable[[Weights], Session]
+    width: int = 1
+    lanes: int = 1
+
+
 class Pool:
     """Every loaded model of this process; used from one event loop."""
 
-    def __init__(self, openers: Sequence[Callable[[Weights], Session]], rule: BatchRule, memory_limit: int) -> None:
-        """`openers` open one session each, such as one on each GPU; batches go to whichever is free.
+    def __init__(
+        self, openers: Sequence[Opener], rule: BatchRule, memory_limit: int, threads: int | None = None
+    ) -> None:
+        """`openers` open one session each, such as one on each GPU, or of each width on the CPU.
 
-        `memory_limit` is in bytes, of the estimate that `Loaded.memory` gives.
+        `memory_limit` is in bytes, of the estimate that `Loaded.memory` gives. `threads`: see `Lanes`.
         """
         self._openers = tuple(openers)
         self._rule = rule
+        self._threads = threads
         self._memory_limit = memory_limit
         self._loaded: OrderedDict[str, asyncio.Task[Loaded]] = OrderedDict()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -92,21 +104,15 @@ class Pool:
     async def _load(self, weights: Weights) -> Loaded:
         started = perf_counter()
         name = weights.card.id
-        opened = [await asyncio.to_thread(self._open, opener, weights) for opener in self._openers]
-        openers = [partial(self._open, opener, weights) for opener in self._openers]
-        lanes = Lanes([Lane(*pair, name) for pair in zip(opened, openers, strict=True)])
-        loaded = Loaded(weights, Batcher(lanes, self._rule, name))
+        lanes: list[Lane] = []
+        for opener in self._openers:
+            session = await asyncio.to_thread(_warm, opener, weights)
+            reopen = partial(_warm, opener, weights)
+            lanes += [Lane(session, reopen, name, opener.width) for _ in range(opener.lanes)]
+        loaded = Loaded(weights, Batcher(Lanes(lanes, self._threads), self._rule, name))
         log.info("loaded %s (%s) in %.2f s", weights.card.id, weights.origin, perf_counter() - started)
         self._evict(keep=weights.sha256, incoming=loaded.memory)
         return loaded
-
-    @staticmethod
-    def _open(opener: Callable[[Weights], Session], weights: Weights) -> Session:
-        session = opener(weights)
-        side = weights.card.input.size
-        blank = np.zeros((1, side, side, 3), dtype=np.uint8)
-        session.run(blank, np.array([[side, side]], dtype=np.int64))  # warm-up: the first run allocates
-        return session
 
     def _evict(self, keep: str, incoming: int) -> None:
         held = incoming + sum(model.memory for model in self.models)
@@ -121,3 +127,11 @@ class Pool:
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
             log.info("evicted %s to stay under %d MB", model.weights.card.id, self._memory_limit >> 20)
+
+
+def _warm(opener: Opener, weights: Weights) -> Session:
+    session = opener.open(weights)
+    side = weights.card.input.size
+    blank = np.zeros((1, side, side, 3), dtype=np.uint8)
+    session.run(blank, np.array([[side, side]], dtype=np.int64))  # the first run allocates
+    return session

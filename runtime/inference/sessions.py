@@ -17,6 +17,7 @@ import numpy as np
 import onnxruntime as _untyped_engine
 from numpy.typing import NDArray
 
+from .mapped import fingerprint, mapped
 from .pinned import Driver, PinnedArray, PinningError
 from .providers import ENGINE_NAMES, Choice, choose
 
@@ -29,6 +30,12 @@ Images = NDArray[np.uint8]
 Outputs = Mapping[str, NDArray[np.float32]]
 
 _ERRORS_ONLY = 3
+# How an optimised graph is written: its weights, packed as the kernels read them, in a file to map.
+_WRITTEN = {
+    "session.save_external_prepacked_constant_initializers": "1",
+    "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
+}
+_TENSORS_NAME = "session.optimized_model_external_initializers_file_name"
 # Device buffers are kept for so many input shapes; DETR sees one for each aspect ratio.
 _SHAPES_KEPT = 8
 # What the engine's messages hold when a device, not an image, is at fault.
@@ -105,17 +112,40 @@ def available_providers(wanted: tuple[str, ...]) -> Choice:
     return choose(wanted, _engine.get_available_providers())
 
 
+def _settings(threads: int) -> Any:
+    settings = _engine.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = _ERRORS_ONLY
+    # Spinning threads steal the cores from decoding and from other models.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return settings
+
+
+def optimised(path: Path, digest: str) -> Path:
+    """The graph of `path`, of SHA-256 `digest`, as optimised for the CPU and mapped by all that open it.
+
+    Made beside `path` on first use; `path` itself where it cannot be.
+    """
+
+    def write(graph: Path, tensors: Path) -> None:
+        settings = _settings(1)
+        settings.optimized_model_filepath = str(graph)
+        settings.add_session_config_entry(_TENSORS_NAME, tensors.name)
+        for entry in _WRITTEN.items():
+            settings.add_session_config_entry(*entry)
+        _engine.InferenceSession(str(path), settings, providers=[ENGINE_NAMES["cpu"]])
+
+    made_for = fingerprint(f"{_engine.__version__} {digest}", _WRITTEN)
+    return mapped(path, made_for, write)
+
+
 class OnnxSession:
     """One loaded graph. `run` may be called from any thread, and releases the GIL while it computes."""
 
     def __init__(self, path: Path, options: SessionOptions) -> None:
         """Load `path`. Raises SessionError where the engine refuses it."""
-        settings = _engine.SessionOptions()
-        settings.intra_op_num_threads = options.threads
-        settings.inter_op_num_threads = 1
-        settings.log_severity_level = _ERRORS_ONLY
-        # Spinning threads steal the cores from decoding and from other models.
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings = _settings(options.threads)
         try:
             self._session = _engine.InferenceSession(str(path), settings, providers=options.providers())
         except Exception as error:  # the engine's errors share no base class of their own

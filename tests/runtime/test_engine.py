@@ -19,7 +19,7 @@ from inflare.runtime.assembly import open_engine
 from inflare.runtime.config import Settings
 from inflare.runtime.engine import Engine, Job
 from inflare.runtime.inference.batcher import BatchRule
-from inflare.runtime.inference.pool import Pool
+from inflare.runtime.inference.pool import Opener, Pool
 from inflare.runtime.inference.sessions import OnnxSession, SessionError, SessionOptions, available_providers
 from tests import spots
 
@@ -105,7 +105,7 @@ def test_two_first_requests_load_once(settings: Make) -> None:
             opened.append(weights.path)
             return OnnxSession(weights.path, choice)
 
-        pool = Pool((open_session,), BatchRule(1, 0), 1 << 30)
+        pool = Pool((Opener(open_session),), BatchRule(1, 0), 1 << 30)
         weights = store.weights(spots_card(store), missing="error")
         await asyncio.gather(pool.get(weights), pool.get(weights), pool.get(weights))
         await pool.close()
@@ -126,7 +126,7 @@ def test_a_model_evicted_for_memory_is_loaded_again(settings: Make) -> None:
             opened.append(weights.sha256)
             return OnnxSession(weights.path, choice)
 
-        pool = Pool((open_session,), BatchRule(1, 0), 1)
+        pool = Pool((Opener(open_session),), BatchRule(1, 0), 1)
         first = store.weights(spots_card(store), missing="error")
         second = Weights(first.path, first.card, first.origin, "another", first.size, first.precision)
         held: list[int] = []
@@ -150,7 +150,7 @@ def test_a_graph_that_cannot_be_loaded_is_an_internal_fault_and_can_be_tried_aga
             raise SessionError("no")
 
         store = Store(chosen.home, Catalog.builtin())
-        pool = Pool((refuse,), BatchRule(1, 0), 1 << 30)
+        pool = Pool((Opener(refuse),), BatchRule(1, 0), 1 << 30)
         for _ in range(2):
             try:
                 await pool.get(store.weights(spots_card(store), missing="error"))

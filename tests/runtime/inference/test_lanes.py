@@ -1,0 +1,110 @@
+"""Which lane serves next: wide for a lone caller, narrow for many, and never more threads than there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from inflare.runtime.inference.batcher import Batcher, BatchRule
+from inflare.runtime.inference.lanes import Lane, Lanes
+from inflare.runtime.inference.sessions import Images, Outputs
+
+
+class NullSession:
+    takes_sizes = False
+
+    def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
+        return {"mean": images.mean(axis=(1, 2, 3), dtype=np.float32)}
+
+
+def lanes(*widths: int, threads: int) -> Lanes:
+    return Lanes([Lane(NullSession(), NullSession, "test", width) for width in widths], threads)
+
+
+def taken(found: Lanes, queue: Sequence[int]) -> list[int]:
+    """Widths of the lanes that are taken one after another, with so many waiting behind each."""
+
+    async def body() -> list[int]:
+        return [(await asyncio.wait_for(found.take(partial(int, waiting)), 5)).width for waiting in queue]
+
+    return asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("widths", "threads", "queue", "expected"),
+    [
+        ((2, 1, 1), 2, [0], [2]),
+        ((2, 1, 1), 2, [7, 7], [1, 1]),
+        ((2, 1, 1), 2, [1, 0], [1, 1]),
+        ((8, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1), 8, [1, 0], [4, 4]),
+        ((8, 4, 4, 1, 1, 1, 1, 1, 1, 1, 1), 8, [2, 1, 0], [1, 1, 1]),
+        ((4, 4), 4, [9], [4]),
+    ],
+)
+def test_a_caller_gets_a_fair_share_of_the_threads(
+    widths: tuple[int, ...], threads: int, queue: list[int], expected: list[int]
+) -> None:
+    assert taken(lanes(*widths, threads=threads), queue) == expected
+
+
+def test_nobody_starts_beside_a_caller_that_has_every_thread() -> None:
+    async def body() -> tuple[bool, int]:
+        found = lanes(2, 1, 1, threads=2)
+        first = await found.take()
+        second = asyncio.create_task(found.take(lambda: 3))
+        await asyncio.sleep(0)
+        waited = not second.done()
+        found.give_back(first)
+        return waited, (await asyncio.wait_for(second, 5)).width
+
+    assert asyncio.run(body()) == (True, 1)
+
+
+def test_lanes_of_several_devices_all_work_at_once() -> None:
+    found = Lanes([Lane(NullSession(), NullSession, "gpu") for _ in range(3)])
+    assert taken(found, [0, 0, 0]) == [1, 1, 1]
+
+
+def test_closing_waits_for_the_lanes_at_work() -> None:
+    async def body() -> bool:
+        found = lanes(1, threads=1)
+        lane = await found.take()
+        closing = asyncio.create_task(found.close())
+        await asyncio.sleep(0)
+        waited = not closing.done()
+        found.give_back(lane)
+        await asyncio.wait_for(closing, 5)
+        return waited
+
+    assert asyncio.run(body())
+
+
+class Recorded(Lanes):
+    """Writes down the width of every lane that is taken."""
+
+    widths: list[int]
+
+    async def take(self, waiting: Callable[[], int] = lambda: 0) -> Lane:
+        lane = await super().take(waiting)
+        self.widths.append(lane.width)
+        return lane
+
+
+def test_the_batcher_widens_and_narrows_with_its_queue() -> None:
+    async def body() -> list[int]:
+        found = Recorded([Lane(NullSession(), NullSession, "test", width) for width in (2, 1, 1)], 2)
+        found.widths = []
+        batcher = Batcher(found, BatchRule(1, 0), "test")
+        image = np.zeros((2, 2, 3), np.uint8)
+        await asyncio.gather(*(batcher.infer(image) for _ in range(3)))
+        await batcher.infer(image)
+        await batcher.close()
+        return found.widths
+
+    widths = asyncio.run(body())
+    assert (widths[:2], widths[3]) == ([1, 1], 2)
