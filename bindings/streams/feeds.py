@@ -18,6 +18,7 @@ from .video import Opening, Video
 IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 FOLDER_RATE = 25.0  # frames a second that the images of a folder are shown at
 _OPEN_S, _READ_S = 10.0, 5.0  # how long a network stream may be silent before it counts as broken
+_PROBE_US = 500_000  # of a live stream that is looked at before its first frame: what it is, it says itself
 # What a stream's description may name: never a file of this machine.
 _PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
 
@@ -64,7 +65,7 @@ def _opening(source: Source, cameras: Cameras | None) -> Opening:
         found = cameras or Cameras.of_platform()
         path = found.path.format(source.address) if source.address.isdigit() else source.address
         return Opening(path, found.format, low_delay=True)
-    options = {"protocol_whitelist": _PROTOCOLS}
+    options = {"protocol_whitelist": _PROTOCOLS, "analyzeduration": str(_PROBE_US), "fflags": "nobuffer"}
     if source.address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # packets that come late come, and a server that died is noticed
     return Opening(source.address, None, options, _OPEN_S, _READ_S, low_delay=True)

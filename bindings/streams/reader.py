@@ -52,10 +52,11 @@ class Reader:
     def frames(self) -> Generator[Frame]:
         """The frames to look at. Raises StreamError where the source cannot be opened at first, or a file breaks."""
         pace = Pace(self.rule)
-        started = self.clocks.seconds()
+        started: float | None = None
         for picture in self._pictures():
             number, self.counts.read = self.counts.read, self.counts.read + 1
             taken = self.clocks.seconds()
+            started = taken if started is None else started
             time = self._time(picture, number, taken - started)
             if pace.takes(number, time):
                 at = self.clocks.now() if self.live else None

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from inflare.models.embedded.classes import LABELS
 from inflare.models.embedded.scenes import Canvas, Layout
+
+av: Any = pytest.importorskip("av", reason="needs PyAV, which the extra video brings")
 
 RATE = 12
 WIDTH, HEIGHT = 480, 360
@@ -42,20 +44,28 @@ def _moment(way: float) -> Moment:
     return Moment(scene.pixels, {LABELS[label.kind]: label.box for label in scene.labels})
 
 
-def write(path: Path, frames: Sequence[Pixels], codec: str = "libx264", **options: str) -> Path:
-    """The frames as a video at RATE frames a second, nearly without loss."""
+def write(path: Path, frames: Sequence[Pixels], codec: str = "libx264", turn: int = 0) -> Path:
+    """The frames as a video at RATE frames a second, nearly without loss; `turn` in degrees, as phones note it."""
     with av.open(str(path), "w") as container:
-        stream = cast(Any, container).add_stream(codec, rate=RATE, options={"crf": "12", **options})
+        stream = container.add_stream(codec, rate=RATE, options={"crf": "12"})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.time_base = Fraction(1, RATE)
         stream.codec_context.gop_size = RATE
+        if turn:
+            stream.set_display_rotation(turn)
         for number, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
-            cast(Any, container).mux(stream.encode(frame))
-        cast(Any, container).mux(stream.encode(None))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return path
+
+
+def read(path: Path) -> list[tuple[float, Pixels]]:
+    """Every frame of a video, as a player would show it: its time in seconds, and its pixels."""
+    with av.open(str(path)) as container:
+        return [(float(frame.time), frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
 
 
 def numbered(count: int, side: int = 64) -> list[Pixels]:
