@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .tail import Tail
+from .timing import Arrival, add_http
 
 access_log = logging.getLogger("inflare.access")
 
@@ -73,10 +74,11 @@ class Observe:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        seen = _Seen()
+        seen, arrival = _Seen(), Arrival(receive)
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
+                add_http(message, perf_counter() - seen.started, arrival)
                 seen.status, seen.headers = message["status"], Headers(raw=message["headers"])
             elif message["type"] == "http.response.body":
                 seen.sent += len(message.get("body", b""))
@@ -85,7 +87,7 @@ class Observe:
         self._traffic.in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, arrival, watch)
         finally:
             self._traffic.in_flight -= 1
             self._metrics.in_flight.dec()

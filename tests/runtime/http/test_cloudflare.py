@@ -79,6 +79,8 @@ def test_headers_tell_the_request_the_model_the_weights_and_the_time(request_to:
         "infer",
         "read",
         "settle",
+        "arrive",
+        "http",
     ]
     assert headers["content-type"] == "application/json"
 
