@@ -13,6 +13,7 @@ from inflare.models.catalog import Catalog
 from inflare.models.drawing import ANNOTATORS
 from inflare.schemas.document import document
 from tests import pictured, spots
+from tests.documented import block, keypoint_answer
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "keypoints.md").read_text("utf-8")
@@ -57,6 +58,18 @@ def test_every_field_of_the_answer_has_a_row() -> None:
     joint = instance["keypoints"]["items"]["properties"]
     wanted = [f"`{name}`" for name in (*instance, "y")] + [f"`keypoints[].{name}`" for name in joint if name != "y"]
     assert [name for name in wanted if name not in PAGE] == []
+
+
+def test_the_answer_shown_is_the_one_that_is_served() -> None:
+    """Words to the letter; numbers about, since processors differ in the last digits."""
+    number = r"-?\d+\.\d+"
+    there, made = block("docs/keypoints.md", "keypoint answer"), keypoint_answer()
+    assert re.sub(number, "#", there) == re.sub(number, "#", made), "run scripts/docs"
+    stated, served = ([float(each) for each in re.findall(number, text)] for text in (there, made))
+    far = [
+        (a, b) for a, b in zip(stated, served, strict=True) if abs(a - b) > (0.02 if abs(b) <= 1 else 2 + abs(b) / 20)
+    ]
+    assert far == []
 
 
 def test_every_test_that_the_page_names_exists() -> None:
