@@ -1,71 +1,57 @@
-"""Our graphs beside torch's legacy export of the same checkpoint: size, agreement and CPU latency, run by turns.
-Needs torch and transformers. Run: python benchmarks/graphs.py [--quick] [--json] [--rounds N] [--threads N] [NAME …]"""
+"""Our graphs beside torch's exports of the same checkpoint: size, agreement and CPU latency, run by turns. Needs torch
+and transformers; onnxscript for --dynamo, rfdetr for its keypoint model. From the repository:
+python -m benchmarks.graphs [--quick] [--dynamo] [--json] [--rounds N] [--threads N] [NAME …]"""
 
 import argparse
+import contextlib
 import importlib
-import inspect
+import importlib.util
+import io
 import json
-import statistics
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as _untyped_engine
-from numpy.typing import NDArray
 
-from inflare.models.architectures import conditional_detr, detr, detr_decoder, detr_encoder, resnet, rtdetr
+from benchmarks import rfdetr_package
+from benchmarks.comparison import Array, Made, Result, compare
+from inflare.models.architectures import conditional_detr, detr, detr_decoder, detr_encoder, resnet, rfdetr, rtdetr
 from inflare.models.architectures.checkpoint import read_config, read_weights
 from inflare.models.graph.images import Normalisation
 
-engine = cast(Any, _untyped_engine)
 torch: Any = importlib.import_module("torch")
 reference: Any = importlib.import_module("transformers")
-Array = NDArray[Any]
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 SMALL_NET = {"embedding_size": 16, "hidden_sizes": [16, 32, 48, 64], "depths": [1, 1, 1, 1], "layer_type": "basic"}
 SMALL = {"encoder_layers": 1, "decoder_layers": 2}
 RT_STAGES = ["stage2", "stage3", "stage4"]
+PACKAGE = "rf-detr-keypoints"
 GAP_NEAR = range(280, 321)
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One architecture; `difference` is the largest of any logit or box coordinate against torch in float32.
-
-    `ratio` is of the median wall-clock times of a run, `cpu_ratio` of the processor times: below 1 ours is faster.
-    """
-
-    name: str
-    builder_lines: int
-    build_s: float
-    export_s: float
-    nodes: int
-    export_nodes: int
-    megabytes: float
-    export_megabytes: float
-    difference: float
-    milliseconds: float
-    export_milliseconds: float
-    ratio: float
-    cpu_ratio: float
-
-
-@dataclass(frozen=True, slots=True)
 class Case:
-    """How one architecture is made, built and fed. `files` are the builder's modules."""
+    """How one architecture is made, built and fed. `files` are the builder's modules.
+
+    `size` is (height, width), a multiple of `step`; `masked`: both are free, and padding is masked; `gap`: queries
+    are picked by scores, which are random here.
+    """
 
     make: Callable[[bool], Any]
     build: Callable[[Mapping[str, Any], Mapping[str, Array], int], onnx.ModelProto]
     files: tuple[ModuleType, ...]
-    masked: bool
+    size: tuple[int, int] = (800, 1066)
+    step: int = 32
+    masked: bool = True
+    normalised: bool = True
+    gap: bool = False
 
 
 def randomize(model: Any) -> Any:
@@ -104,16 +90,28 @@ CASES = {
         lambda quick: make_detr("Detr", quick),
         lambda config, weights, _: detr.build(config, weights, normalisation=IMAGENET),
         (detr, detr_encoder, detr_decoder, resnet),
-        masked=True,
     ),
     "conditional-detr": Case(
         lambda quick: make_detr("ConditionalDetr", quick),
         lambda config, weights, _: conditional_detr.build(config, weights, normalisation=IMAGENET),
         (conditional_detr, detr_encoder, detr_decoder, resnet),
-        masked=True,
     ),
     "rt-detr": Case(
-        make_rtdetr, lambda config, weights, size: rtdetr.build(config, weights, size=size), (rtdetr, resnet), False
+        make_rtdetr,
+        lambda config, weights, size: rtdetr.build(config, weights, size=size),
+        (rtdetr, resnet),
+        size=(640, 640),
+        masked=False,
+        normalised=False,
+        gap=True,
+    ),
+    "rf-detr": Case(
+        lambda _: randomize(reference.RfDetrForObjectDetection(reference.RfDetrConfig(num_labels=91))),
+        lambda config, weights, size: rfdetr.build(config, weights, size=size),
+        rfdetr_package.FILES,
+        size=(560, 560),
+        step=56,
+        masked=False,
     ),
 }
 
@@ -125,122 +123,99 @@ def pick_at_a_gap(model: Any, pixels: Any) -> None:
     model.config.num_queries = max(GAP_NEAR, key=lambda count: float(scores[count - 1] - scores[count]))
 
 
-def export(model: Any, pixels: Any, mask: Any | None, path: Path) -> None:
-    """torch's legacy exporter, with the options that its users choose for a server."""
+def export(model: Any, pixels: Any, mask: Any | None, path: Path, dynamo: bool) -> None:
+    """One of torch's exporters, with the options that its users choose for a server."""
 
     class Wrapper(torch.nn.Module):
         def __init__(self) -> None:
             torch.nn.Module.__init__(self)
             self.model = model
 
-        def forward(self, *inputs: Any) -> tuple[Any, Any]:
-            found = self.model(inputs[0], pixel_mask=inputs[1]) if len(inputs) > 1 else self.model(*inputs)
+        def forward(self, pixel_values: Any, pixel_mask: Any = None) -> tuple[Any, Any]:
+            found = self.model(pixel_values) if pixel_mask is None else self.model(pixel_values, pixel_mask=pixel_mask)
             return found.logits, found.pred_boxes
 
-    names = ["pixel_values"] if mask is None else ["pixel_values", "pixel_mask"]
     free = {0: "batch"} if mask is None else {0: "batch", 2: "height", 3: "width"}
-    axes = {"pixel_values": free, "pixel_mask": {0: "batch", 1: "height", 2: "width"}}
+    axes = {"pixel_values": free} | ({} if mask is None else {"pixel_mask": {0: "batch", 1: "height", 2: "width"}})
     inputs = (pixels,) if mask is None else (pixels, mask)
-    with warnings.catch_warnings(), torch.no_grad():
+    settings: dict[str, Any] = {"dynamic_axes": axes, "opset_version": 17}
+    if dynamo:  # a batch of one would be taken for a constant
+        inputs = tuple(each.repeat(2, *[1] * (each.ndim - 1)) for each in inputs)
+        settings = {
+            "dynamic_shapes": {name: dict.fromkeys(dims, torch.export.Dim.DYNAMIC) for name, dims in axes.items()}
+        }
+    with warnings.catch_warnings(), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Wrapper().eval(), inputs, str(path), dynamo=False, opset_version=17, input_names=names,
-            output_names=["logits", "pred_boxes"], dynamic_axes={name: axes[name] for name in names},
+            Wrapper().eval(), inputs, str(path), dynamo=dynamo, input_names=list(axes),
+            output_names=["logits", "pred_boxes"], external_data=False, **settings,
         )  # fmt: skip
 
 
-def session(path: Path, threads: int) -> Any:
-    options = engine.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return engine.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def measure(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, tuple[float, float]]:
-    """Median wall-clock and processor seconds of each, run by turns; the first turn is not counted."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name in runs if turn % 2 else reversed(list(runs)):
-            wall, processor = time.perf_counter(), time.process_time()
-            runs[name]()
-            if turn:
-                taken[name].append((time.perf_counter() - wall, time.process_time() - processor))
-    return {
-        name: (statistics.median(wall for wall, _ in times), statistics.median(used for _, used in times))
-        for name, times in taken.items()
-    }
-
-
-def apart(ours: list[Array], theirs: Any) -> float:
-    """The largest difference of rows that are nearest to each other: equal scores may swap places."""
-    mine: Array = np.concatenate(ours, axis=2)[0]
-    other: Array = torch.cat([theirs.logits, theirs.pred_boxes], 2).numpy()[0]
-    return float(np.abs(mine[:, None] - other[None]).max(axis=2).min(axis=1).max())
-
-
-def run(name: str, quick: bool, rounds: int, threads: int, folder: Path) -> Result:
-    case = CASES[name]
-    height, width = (640, 640) if not case.masked else (800, 1066)
-    height, width = (height // 32 // 2 * 32, width // 2) if quick else (height, width)
-    width = height if not case.masked else width
+def made(case: Case, quick: bool, dynamo: bool, folder: Path) -> Made:
+    """The checkpoint of `case` as the hub lays it out, in `folder`."""
+    height, width = case.size
+    height, width = (height // case.step // 2 * case.step, width // 2) if quick else (height, width)
+    width = width if case.masked else height
     images = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    values = images / 255 if not case.masked else (images / 255 - np.array(IMAGENET.mean)) / np.array(IMAGENET.std)
+    values = (images / 255 - np.array(IMAGENET.mean)) / np.array(IMAGENET.std) if case.normalised else images / 255
     pixels = torch.from_numpy(values.transpose(0, 3, 1, 2).astype(np.float32))
     mask = torch.ones((1, height, width), dtype=torch.int64) if case.masked else None
     model = case.make(quick)
-    if not case.masked:
+    if case.gap:
         pick_at_a_gap(model, pixels)
     model.save_pretrained(folder)
-    started = time.perf_counter()
-    graph = case.build(read_config(folder), read_weights(folder), height)
-    built = time.perf_counter()
-    exported, own = folder / "export.onnx", folder / "own.onnx"
-    export(model, pixels, mask, exported)
-    finished = time.perf_counter()
-    own.write_bytes(graph.SerializeToString())
-    sessions = {"own": session(own, threads), "export": session(exported, threads)}
-    feed: dict[str, Array] = {"images": images} | ({"sizes": np.array([[height, width]])} if case.masked else {})
-    legacy = {"pixel_values": pixels.numpy()} | ({} if mask is None else {"pixel_mask": mask.numpy()})
-    times = measure(
-        {"own": lambda: sessions["own"].run(None, feed), "export": lambda: sessions["export"].run(None, legacy)}, rounds
+
+    def answer() -> list[Array]:
+        with torch.no_grad():
+            found = model(pixels)
+        return [found.logits.numpy(), found.pred_boxes.numpy()]
+
+    return Made(
+        files=case.files,
+        build=lambda: case.build(read_config(folder), read_weights(folder), height),
+        export=lambda path: export(model, pixels, mask, path, dynamo),
+        feed={"images": images} | ({"sizes": np.array([[height, width]])} if case.masked else {}),
+        export_feed={"pixel_values": pixels.numpy()} | ({} if mask is None else {"pixel_mask": mask.numpy()}),
+        outputs=("logits", "boxes"),
+        answer=answer,
     )
-    with torch.no_grad():
-        difference = apart(sessions["own"].run(["logits", "boxes"], feed), model(pixels))
-    return Result(
-        name=name,
-        builder_lines=sum(len(inspect.getsource(module).splitlines()) for module in case.files),
-        build_s=round(built - started, 2),
-        export_s=round(finished - built, 2),
-        nodes=len(graph.graph.node),
-        export_nodes=len(onnx.load_model_from_string(exported.read_bytes()).graph.node),
-        megabytes=round(own.stat().st_size / 1e6, 1),
-        export_megabytes=round(exported.stat().st_size / 1e6, 1),
-        difference=difference,
-        milliseconds=round(times["own"][0] * 1e3, 1),
-        export_milliseconds=round(times["export"][0] * 1e3, 1),
-        ratio=round(times["own"][0] / times["export"][0], 3),
-        cpu_ratio=round(times["own"][1] / times["export"][1], 3),
-    )
+
+
+def run(name: str, options: argparse.Namespace, folder: Path) -> Result:
+    rounds = 3 if options.quick else options.rounds
+    if name == PACKAGE:
+        return compare(name, rfdetr_package.make(randomize), rounds, options.threads, folder)
+    return compare(name, made(CASES[name], options.quick, options.dynamo, folder), rounds, options.threads, folder)
+
+
+def names(dynamo: bool) -> list[str]:
+    """The architectures that the exporter can write; the package's, by its own, where it is installed.
+
+    torch's legacy exporter has no operator for the bicubic resizing of RF-DETR's positions.
+    """
+    found = importlib.util.find_spec("rfdetr") is not None
+    return [*(name for name in CASES if dynamo or name != "rf-detr"), *([PACKAGE] if found else [])]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CASES)} (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names(True))} (default: all)")
     parser.add_argument("--quick", action="store_true", help="small networks and images, to see that it works")
+    parser.add_argument("--dynamo", action="store_true", help="torch's newer exporter, which wants torch 2.15")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rounds", type=int, default=15, help="turns (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads of a session (default: %(default)s)")
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(CASES))
+    known = names(options.dynamo)
+    unknown = sorted(set(options.names) - set(known))
     if unknown:
-        parser.error(f"{', '.join(unknown)}: choose from {', '.join(CASES)}")
+        parser.error(f"{', '.join(unknown)}: choose from {', '.join(known)}")
     reference.logging.set_verbosity_error()
     results: list[Result] = []
-    for name in options.names or CASES:
+    for name in options.names or known:
         with tempfile.TemporaryDirectory() as folder:
-            results.append(
-                run(name, options.quick, 3 if options.quick else options.rounds, options.threads, Path(folder))
-            )
+            results.append(run(name, options, Path(folder)))
         if not options.json:
             print(
                 "  ".join(
