@@ -173,3 +173,35 @@ def test_uncertainty_is_green_within_and_red_without(extra: None, name: str) -> 
     drawn = annotated(GREY, [cat(wide)], style=only(name)).astype(int)
     (near_red, near_green, _), (far_red, far_green, _) = drawn[120, 150], drawn[120, 150 + 22]
     assert near_green > near_red and far_red > far_green
+
+
+@pytest.mark.parametrize(
+    "box",
+    [Box(-50, -60, 400, 300), Box(310, 230, 330, 250), Box(50, 60, 20, 10), Box(9, 9, 9, 9), Box(-9e4, 5, 9e4, 9)],
+)
+def test_boxes_past_the_edges_are_drawn_inside(hand: str, box: Box) -> None:
+    found = Detection(0.9, "a rather long label for so small a picture", 3, box)
+    drawn = annotated(GREY, [found])
+    assert drawn.shape == GREY.shape and changed(drawn).any()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 4), (3, 500)])
+def test_tiny_pictures_are_drawn_on(hand: str, size: tuple[int, int]) -> None:
+    width, height = size
+    found = Detection(0.9, "cat", 1, Box(0, 0, width, height), (joint(0.5, 0.5),), 0.9)
+    assert annotated(np.zeros((height, width, 3), np.uint8), [found], SCHEMAS).shape == (height, width, 3)
+
+
+def test_many_detections_are_all_drawn(hand: str) -> None:
+    found = [Detection(0.9, "cat", 1, Box(x, y, x + 2, y + 2)) for x in range(0, 320, 16) for y in range(0, 240, 16)]
+    drawn = annotated(GREY, found, style=only("box"))
+    assert all(changed(drawn)[int(each.box.ymin), int(each.box.xmin)] for each in found)
+
+
+@pytest.mark.parametrize("layout", ["read-only", "mirrored", "a part of a larger one"])
+def test_frames_may_lie_in_memory_as_they_like(hand: str, layout: str) -> None:
+    frame = np.full((240, 320, 3), 128, np.uint8)
+    frame.flags.writeable = layout != "read-only"
+    frame = frame[:, ::-1] if layout == "mirrored" else frame
+    frame = np.full((300, 400, 3), 128, np.uint8)[10:250, 20:340] if layout.startswith("a part") else frame
+    np.testing.assert_array_equal(annotated(frame, [cat()]), annotated(GREY, [cat()]))
