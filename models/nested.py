@@ -5,6 +5,8 @@ import re
 import struct
 from collections.abc import Iterator
 
+import numpy as np
+
 Size = tuple[int, int]
 
 # Each image tile costs OpenJPEG several kilobytes for every component, before a pixel is read.
@@ -34,7 +36,8 @@ def sizes(data: bytes) -> Iterator[Size]:
 
 def scans(data: bytes) -> int:
     """How many scans a JPEG file has (start-of-scan markers, those of embedded thumbnails included)."""
-    return data.count(b"\xff\xda")
+    octets = np.frombuffer(data, np.uint8)  # bytes.count takes 1 ms a megabyte of JPEG, and holds the interpreter
+    return int(np.count_nonzero((octets[:-1] == 0xFF) & (octets[1:] == 0xDA)))
 
 
 def tile_components(data: bytes) -> int:
