@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class AI:
     def __init__(self, backend: Backend, loop: asyncio.AbstractEventLoop) -> None:
         self._backend = backend
         self._loop = loop
+        self._streams: WeakSet[FrameStream] = WeakSet()
 
     @overload
     async def run(
@@ -96,7 +98,14 @@ class AI:
             image = await asyncio.to_thread(self._backend.packed, pixels)
             return await self.run(model, {**(inputs or {}), "image": image})
 
-        return frame_stream(ask, source, Rule(every, max_fps))
+        opened = frame_stream(ask, source, Rule(every, max_fps))
+        self._streams.add(opened)
+        return opened
+
+    async def aclose(self) -> None:
+        """End every stream; the Env that made this does it before it closes what answers them."""
+        for stream in list(self._streams):
+            await stream.aclose()
 
     async def models(self, **query: str) -> list[dict[str, Any]]:
         """The catalogue, as `env.AI.models()`: search, task, author, page, per_page."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -115,11 +115,15 @@ class _LoopThread:
 async def _opened(settings: Settings) -> AsyncGenerator[Env]:
     async with open_engine(settings) as engine:
         ai = AI(LocalAI(engine), asyncio.get_running_loop())
-        yield Env(ai, settings.ai.binding, settings.vars)
+        async with aclosing(ai):
+            yield Env(ai, settings.ai.binding, settings.vars)
 
 
 @asynccontextmanager
 async def _connected(url: str, token: str | None, timeout: float, retries: int) -> AsyncGenerator[Env]:
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout) as client:
-        yield Env(AI(RemoteAI(client, url, retries=retries), asyncio.get_running_loop()))
+    async with (
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout) as client,
+        aclosing(AI(RemoteAI(client, url, retries=retries), asyncio.get_running_loop())) as ai,
+    ):
+        yield Env(ai)

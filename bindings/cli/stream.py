@@ -8,7 +8,7 @@ import signal
 import uuid
 from collections import Counter
 from collections.abc import Generator
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -167,7 +167,8 @@ async def _shown(watched: Stream[Answer], card: Card, wish: Wish, settings: Sett
         window = _window(wish, watched, closing)
         async with AsyncExitStack() as drawing:
             recorder = await _recorder(drawing, watched, card, wish, window) if wish.drawn else None
-            async for last in watched:
+            frames = await drawing.enter_async_context(aclosing(watched.frames()))
+            async for last in frames:
                 bar.show(watched.counts, watched.about)
                 view.show(last, watched, bar)
                 if recorder is not None:

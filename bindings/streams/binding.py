@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,9 +67,14 @@ class FrameStream:
         """End after the frames that are being looked at."""
         self._stream.stop()
 
+    async def aclose(self) -> None:
+        """End at once; the frames that are being looked at are dropped. An Env that closes does it for all."""
+        await self._stream.aclose()
+
     async def __aiter__(self) -> AsyncIterator[StreamFrame]:
-        async for seen in self._stream:
-            yield _frame(seen)
+        async with aclosing(self._stream.frames()) as frames:
+            async for seen in frames:
+                yield _frame(seen)
 
 
 def frame_stream(

@@ -48,6 +48,7 @@ class Stream(Generic[T]):
         self._look, self._clocks = look, clocks
         self._buffer: Buffer[Frame] | None = None
         self._stopped = False
+        self._looks: set[asyncio.Future[T]] = set()
         opener = partial(open_feed, source, self.counts, max_pixels=max_pixels, cameras=cameras)
         self._reader = Reader(opener, source.live, rule, self.counts, self._pause, clocks)
 
@@ -62,13 +63,21 @@ class Stream(Generic[T]):
         if self._buffer is not None:
             self._buffer.close()
 
+    async def aclose(self) -> None:
+        """Read no more, and drop the frames that are being looked at: afterwards nobody is asked anything."""
+        self.stop()
+        for look in self._looks:
+            look.cancel()
+        await asyncio.gather(*self._looks, return_exceptions=True)
+
     def __aiter__(self) -> AsyncIterator[Seen[T]]:
-        return self._frames()
+        return self.frames()
 
     def _pause(self, seconds: float) -> bool:
         return self._buffer is not None and self._buffer.pause(seconds)
 
-    async def _frames(self) -> AsyncGenerator[Seen[T]]:
+    async def frames(self) -> AsyncGenerator[Seen[T]]:
+        """What `async for` iterates; for `aclosing`, where the loop may end early."""
         live = self.source.live
         buffer = self._buffer = Buffer[Frame](asyncio.get_running_loop(), _LATE if live else _DECODED, late=live)
         if self._stopped:
@@ -87,7 +96,12 @@ class Stream(Generic[T]):
             self.counts.dropped = buffer.dropped
 
     async def _seen(self, frame: Frame) -> Seen[T]:
-        found = await self._look(frame)
+        look = asyncio.ensure_future(self._look(frame))
+        self._looks.add(look)
+        try:
+            found = await look
+        finally:
+            self._looks.discard(look)
         return Seen(frame, found, self._clocks.seconds() - frame.taken)
 
     def _read(self, buffer: Buffer[Frame]) -> None:
