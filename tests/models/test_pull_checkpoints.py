@@ -1,4 +1,4 @@
-"""Checkpoints of every architecture come from a hub and answer, in a process that can't import torch."""
+"""Checkpoints of every architecture come from a hub and answer at their routes, where importing torch raises."""
 
 import io
 import sys
@@ -6,23 +6,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import PIL.Image
 import pytest
 
 from inflare.models.catalog import Catalog
-from inflare.models.detection import Detection
-from inflare.models.detector import Detector
 from inflare.models.hub import hub_card
 from inflare.models.progress import silence
 from inflare.models.pull import Puller
-from inflare.models.store import Store, Weights
-from inflare.runtime.inference.sessions import OnnxSession, SessionOptions, available_providers
+from inflare.models.store import Store
+from inflare.runtime.config import load
 from tests.hub.server import Hub, Repository, serving
 
 from . import small_checkpoints, small_rfdetr
 from .networks import noise
+from .routes import ask, results
 from .small_checkpoints import Checkpoint
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -52,21 +51,15 @@ def test_a_pulled_checkpoint_answers_without_torch(
     store = Store(tmp_path / "home", Catalog.builtin(), clock=lambda: NOON)
     with serving(Hub({"acme/net": Repository(files)}, cuts=[1000, 20_000])) as hub:
         card = hub_card("hub:acme/net", Catalog.builtin(), today=NOON.date(), endpoint=hub.endpoint, token="hf_x")
-        weights = Puller(store, endpoint=hub.endpoint, token="hf_x", progress=silence).pull(card)
-    assert len(detections(weights)) > 0
+        Puller(store, endpoint=hub.endpoint, token="hf_x", progress=silence).pull(card)
+    assert len(detections(tmp_path / "home")) > 0
 
 
-def detections(weights: Weights) -> tuple[Detection, ...]:
-    """What the weights say of a picture of noise, by the way that every request takes."""
+def detections(home: Path) -> list[dict[str, Any]]:
+    """What acme/net says of a picture of noise, by the way that every request takes."""
     picture = io.BytesIO()
     PIL.Image.fromarray(noise(48, 64, 3)).save(picture, "png")
-    detector = Detector(weights.card)
-    prepared = detector.prepare(picture.getvalue(), max_pixels=10**6)
-    session = OnnxSession(weights.path, SessionOptions(available_providers(("cpu",)), 1))
-    sizes = np.array([prepared.pixels.shape[:2]], np.int64)
-    outputs = session.run(prepared.pixels[None], sizes)
-    one = {name: values[0] for name, values in outputs.items()}
-    return detector.read(one, width=prepared.width, height=prepared.height)
+    return results(ask(load(None, {}, {"home": str(home)}, home).settings, "acme/net", picture.getvalue()))
 
 
 def test_a_pull_with_fewer_decoder_layers_replaces_the_whole_model(tmp_path: Path) -> None:
@@ -91,5 +84,5 @@ def test_weights_in_parts_are_pulled(tmp_path: Path) -> None:
     store = Store(tmp_path / "home", Catalog.builtin(), clock=lambda: NOON)
     with serving(Hub({"acme/net": Repository(files)})) as hub:
         card = hub_card("hub:acme/net", Catalog.builtin(), today=NOON.date(), endpoint=hub.endpoint, token="hf_x")
-        weights = Puller(store, endpoint=hub.endpoint, token="hf_x", progress=silence).pull(card)
-    assert len(detections(weights)) > 0
+        Puller(store, endpoint=hub.endpoint, token="hf_x", progress=silence).pull(card)
+    assert len(detections(tmp_path / "home")) > 0

@@ -1,6 +1,5 @@
-"""A pickled checkpoint comes over https, whatever the connection does, and answers through the engine without torch."""
+"""A pickled checkpoint comes over https, whatever the connection does, and answers at its route without torch."""
 
-import asyncio
 import hashlib
 import json
 import ssl
@@ -22,14 +21,13 @@ from inflare.models.progress import silence
 from inflare.models.pull import Puller
 from inflare.models.remote import PullError
 from inflare.models.store import Store
-from inflare.runtime.assembly import open_engine
-from inflare.runtime.config import Settings, load
-from inflare.runtime.engine import Answer, Job
+from inflare.runtime.config import load
 from tests import spots
 from tests.hub.server import Hub, serving
 
 from ..parity.seeded import seeded_weights
 from .pickled import save_pth
+from .routes import ask, results
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MODEL = "@cf/roboflow/rf-detr-keypoint-preview"
@@ -99,14 +97,6 @@ def puller(home: Path) -> Puller:
     return Puller(store, progress=silence, pause=no_pause)
 
 
-def answered(settings: Settings, image: bytes) -> Answer:
-    async def ask() -> Answer:
-        async with open_engine(settings) as engine:
-            return await engine.run(Job(MODEL, image, "request"))
-
-    return asyncio.run(ask())
-
-
 @pytest.mark.usefixtures("trusted")
 def test_the_documented_keypoint_model_answers_after_a_broken_pull(
     files: Hub, published: bytes, tmp_path: Path
@@ -117,11 +107,9 @@ def test_the_documented_keypoint_model_answers_after_a_broken_pull(
     puller(settings.home).pull(wanted)
     ranges = [seen.range for seen in files.downloads(FILE)]
     assert ranges == [None, "bytes=70000000-", "bytes=71234567-", "bytes=71234567-"]
-    answer = answered(settings, spots.png(90))
-    assert (answer.weights, len(answer.detections)) == ("installed", 100)
-    first = answer.detections[0]
-    assert [point.name for point in first.keypoints][:3] == ["nose", "left_eye", "right_eye"]
-    assert (first.label, len(first.keypoints)) == ("person", 17)
+    found = results(ask(settings, MODEL, spots.png(90)))
+    assert (len(found), found[0]["label"]) == (100, "person")
+    assert [point["name"] for point in found[0]["keypoints"]][:3] == ["nose", "left_eye", "right_eye"]
 
 
 @pytest.mark.usefixtures("trusted")
