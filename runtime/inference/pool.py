@@ -18,7 +18,7 @@ import numpy as np
 from ...models.store import Weights
 from .batcher import Batcher, BatchRule
 from .lanes import Lane, Lanes
-from .sessions import Session
+from .sessions import Session, SessionError
 
 log = logging.getLogger("inflare.pool")
 
@@ -64,17 +64,20 @@ class Pool:
         self._memory_limit = memory_limit
         self._loaded: OrderedDict[str, asyncio.Task[Loaded]] = OrderedDict()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def get(self, weights: Weights) -> Loaded:
         """The model of `weights`, loaded on first use; submit to it before the next await.
 
-        Raises SessionError where it cannot be loaded.
+        Raises SessionError where it cannot be loaded, and once the pool closes.
         """
         while (loaded := await self._get(weights)).batcher.closing:
             pass  # it was evicted between its load and this caller's turn: load it again
         return loaded
 
     async def _get(self, weights: Weights) -> Loaded:
+        if self._closed:
+            raise SessionError("the pool is closed")
         key = weights.sha256
         if (task := self._loaded.get(key)) is None:
             task = asyncio.create_task(self._load(weights), name=f"load {weights.card.id}")
@@ -94,7 +97,8 @@ class Pool:
         return tuple(task.result() for task in done if task.exception() is None)
 
     async def close(self) -> None:
-        """Let every model finish what it holds, then unload it."""
+        """Let every model finish what it holds, then unload it. Nothing is loaded any more."""
+        self._closed = True
         for task in self._loaded.values():
             if not task.done():
                 task.cancel()
