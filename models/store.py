@@ -219,8 +219,17 @@ class Store:
     def held(self, card: Card, purpose: str = "install") -> Generator[None, None, None]:
         """One process at a time: waits until no other holds the model for the same purpose."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._sibling(card, f"{purpose}.lock")):
+        lock = FileLock(self._sibling(card, f"{purpose}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            if purpose == "pull":  # which may take minutes
+                _log.warning("%s is being pulled by another process: waiting for it", card.id)
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
     def _drop_staging(self, card: Card) -> None:
         """What unfinished pulls left; a pull that is under way keeps its files."""

@@ -1,6 +1,7 @@
 """Weights come whole, once, from where the card says, and never different from what was recorded."""
 
 import hashlib
+import logging
 import random
 import socket
 import threading
@@ -271,6 +272,35 @@ def test_pulls_at_the_same_time_download_once(hub: Hub, store: Store) -> None:
     for thread in pulls:
         thread.join()
     assert len(found) == 4 and len(hub.downloads("model.safetensors")) == 1
+
+
+class Told(logging.Handler):
+    """Notes the first record, and that there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_all, self.text = threading.Event(), ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = record.getMessage()
+        self.at_all.set()
+
+
+def test_who_waits_for_another_pull_says_so(hub: Hub, store: Store) -> None:
+    def build(directory: Path, wanted: Card) -> bytes:
+        other.start()
+        assert told.at_all.wait(30)  # the other pull finds this one under way
+        return compiled(directory, wanted)
+
+    told, other = Told(), threading.Thread(target=pull, args=(hub, store))
+    logger = logging.getLogger("inflare.models.store")
+    logger.addHandler(told)
+    try:
+        puller(hub, store, build=build).pull(card())
+    finally:
+        logger.removeHandler(told)
+    other.join()
+    assert "is being pulled by another process" in told.text
 
 
 def test_a_pinned_url_is_fetched_and_checked(hub: Hub, store: Store) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,11 @@ def test_a_proxy_is_used(hub: Hub, tmp_path: Path) -> None:
 
 def test_a_hub_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert pulled(tmp_path, HF_ENDPOINT="http://127.0.0.1:9")["kind"] == "network"
+
+
+def test_processes_that_pull_at_once_download_once(hub: Hub, tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        pulls = [pool.submit(pulled, tmp_path, HF_ENDPOINT=hub.endpoint) for _ in range(3)]
+        outcomes = [each.result() for each in pulls]
+    assert outcomes == [{"kind": "installed", "size": SIZE}] * 3
+    assert len(hub.downloads("model.safetensors")) == 1
