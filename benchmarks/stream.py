@@ -1,5 +1,5 @@
-"""What a stream costs beside bare decoding and a bare inference loop, by turns in one run; and how long an RTSP stream is
-dark when its server is killed (needs GStreamer's server, as .ci/run installs it).
+"""What a stream costs beside bare decoding and a bare inference loop, by turns in one run; and how long an RTSP stream
+is dark when its server is killed (needs GStreamer's server, as .ci/run installs it).
 Run: python benchmarks/stream.py [--quick] [--json] [--frames N] [--rounds N]"""
 
 import argparse
@@ -148,9 +148,10 @@ async def speed(settings: Settings, path: Path, frames: int, rounds: int) -> Spe
                     raise RuntimeError(f"{name} saw {seen} frames of {frames}")
                 if turn:
                     rates[name].append(frames / (time.perf_counter() - started))
-    rounds_of = zip(rates["decode"], rates["inference"], rates["stream"], strict=True)
-    ratio = statistics.median(stream / min(decoding, inferring) for decoding, inferring, stream in rounds_of)
-    return Speed(frames, rounds, *(statistics.median(rates[name]) for name in rates), ratio)
+    each = zip(rates["decode"], rates["inference"], rates["stream"], strict=True)
+    ratio = statistics.median(whole / min(part, other) for part, other, whole in each)
+    decoding, inferring, streaming = (statistics.median(rates[name]) for name in ("decode", "inference", "stream"))
+    return Speed(frames, rounds, decoding, inferring, streaming, ratio)
 
 
 class Server:
