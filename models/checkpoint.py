@@ -15,6 +15,7 @@ from .foreign import Unfit, wrap
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 INDEX = "model.safetensors.index.json"
+PICKLED = (".pth", ".pt")  # what torch.save writes, by its suffix
 WEIGHTS = ("model.safetensors", INDEX, "onnx/model.onnx", "model.onnx")
 _ARCHITECTURES = {"detr": "detr", "conditional_detr": "conditional-detr", "rt_detr": "rt-detr", "rf_detr": "rf-detr"}
 _QUERIES = {"detr": 100, "conditional_detr": 300, "rt_detr": 300, "rf_detr": 300}  # transformers' defaults

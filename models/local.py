@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .card import NOT_A_CLASS, Card, CardError, KeypointSchema, Price, Source, SourceFile, model_uuid, parse
 from .card_text import dump
-from .checkpoint import build, checkpoint_card, local_source
+from .checkpoint import PICKLED, build, checkpoint_card, local_source
 from .digest import file_digest
 from .foreign import wrap
 from .store import Store, recorded
@@ -27,11 +27,14 @@ def add_local(
 ) -> Card:
     """Installs the ONNX file as `@local/name` with the input rule and head of `like`; returns its card.
 
-    `labels` are class names by id (those of `like` where absent; "N/A" is never reported); `price` is nano-dollars
-    a request from today on. Raises CardError, foreign.Unfit with everything that does not fit, and OSError.
+    A pickled checkpoint (.pth) is built where `like` is an RF-DETR, as rfdetr saves what it has trained. `labels` are
+    class names by id (those of `like` where absent; "N/A" is never reported); `price` is nano-dollars a request from
+    today on. Raises CardError, foreign.Unfit with everything that does not fit, architectures' UnsupportedCheckpoint,
+    and OSError.
     """
     card = _card(store, _model_id(name), file, like, labels, price)
-    store.add_file(card, wrap(file, card), source=card.source)
+    model = _unpickled(file, card) if file.suffix in PICKLED else wrap(file, card)
+    store.add_file(card, model, source=card.source)
     return card
 
 
@@ -77,6 +80,14 @@ def _renamed(schemas: Sequence[KeypointSchema], labels: Sequence[str | None]) ->
     return tuple(replace(each, label=called.get(each.class_id, each.label)) for each in schemas)
 
 
+def _unpickled(file: Path, card: Card) -> bytes:
+    """The graph of a checkpoint that torch.save wrote; nothing in it is run."""
+    if not card.architecture.startswith("rf-detr"):
+        rule = f"is a pickled checkpoint, and {card.architecture}'s are not read"
+        raise CardError(card.id, file.name, rule, "Save it with safetensors and use --checkpoint, or export it to ONNX")
+    return build(file.parent, replace(card, source=Source("file", (SourceFile(file.name),))))
+
+
 def _named(labels: Sequence[str]) -> tuple[str | None, ...]:
     return tuple(None if label in ("", NOT_A_CLASS) else label for label in labels)
 
@@ -106,7 +117,7 @@ def _card(store: Store, model_id: str, file: Path, like: Card, labels: Sequence[
         author="local",
         licence="unknown",
         created_at=store.today().isoformat(),
-        architecture="onnx",
+        architecture=like.architecture if file.suffix in PICKLED else "onnx",
         labels=named,
         source=_source(file),
         head=replace(like.head, background=_background(like, len(named))),

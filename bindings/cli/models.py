@@ -77,7 +77,7 @@ def show(model: str, as_json: bool, config_file: Path | None, assignments: tuple
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="X.onnx",
-    help="The ONNX file, as exported: pixel_values [+ pixel_mask] in, logits and pred_boxes out.",
+    help="The ONNX file, as exported: pixel_values [+ pixel_mask] in, logits and pred_boxes out. Or rfdetr's .pth.",
 )
 @click.option("--like", metavar="ID", help="With --file: the model whose input rule, head and labels it follows.")
 @click.option(

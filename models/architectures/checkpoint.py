@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 import onnx
 
 from ..card import Card
+from ..checkpoint import PICKLED
 from ..graph import Array
 from ..graph.images import Normalisation
 from . import conditional_detr, detr, rfdetr, rtdetr
@@ -21,7 +22,6 @@ from .weights import UnsupportedCheckpoint
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
-PICKLED: Final = (".pth", ".pt")
 
 Build = Callable[[Path, Card, int | None], onnx.ModelProto]
 

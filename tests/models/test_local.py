@@ -1,10 +1,12 @@
 """A user's model gets a card, a place in the store and a price of its own."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from inflare.models.card import Card, CardError
@@ -13,8 +15,9 @@ from inflare.models.foreign import Unfit
 from inflare.models.local import add_checkpoint, add_local
 from inflare.models.store import Store
 
-from . import small_checkpoints
+from . import small_checkpoints, small_rfdetr
 from .networks import Network
+from .pickled import save_pth
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -159,3 +162,27 @@ def test_an_index_may_not_lead_out_of_its_folder(store: Store, tmp_path: Path) -
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../whole/model.safetensors"}}')
     with pytest.raises(CardError, match="names no files beside it"):
         add_checkpoint(store, "parts", folder)
+
+
+def keypoints() -> Card:
+    """The keypoint preview's card, at the size and with the five joints of the small network."""
+    card = Catalog.builtin().find("@cf/roboflow/rf-detr-keypoint-preview")
+    assert card is not None
+    (joints,) = card.keypoints
+    few = replace(joints, names=joints.names[:5], edges=())
+    return replace(card, input=replace(card.input, size=small_rfdetr.SIZE), keypoints=(few,))
+
+
+def test_a_pickled_checkpoint_is_built_like_its_model(store: Store, tmp_path: Path) -> None:
+    save_pth(tmp_path / "best model.pth", small_rfdetr.package())
+    card = add_local(store, "poses", tmp_path / "best model.pth", keypoints())
+    assert (card.architecture, card.source.files[0].name) == ("rf-detr-keypoint", "best_model.pth")
+    weights = store.weights(card, missing="error")
+    outputs = onnx.load_from_string(weights.path.read_bytes()).graph.output
+    assert [output.name for output in outputs] == ["logits", "boxes", "keypoints"]
+
+
+def test_a_pickled_checkpoint_of_another_architecture_is_refused(store: Store, tmp_path: Path) -> None:
+    save_pth(tmp_path / "detr.pth", small_rfdetr.package())
+    with pytest.raises(CardError, match="is a pickled checkpoint, and detr's are not read"):
+        add_local(store, "detr", tmp_path / "detr.pth", detr())
