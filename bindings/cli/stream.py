@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import uuid
-from collections import Counter
 from collections.abc import Generator
 from contextlib import AsyncExitStack, ExitStack, aclosing, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .exits import Exit
+from .exits import Exit, MachineFailure
 from .options import json_option, known_card, quiet_settings, settings_options
+from .stream_text import View, summary
 
 if TYPE_CHECKING:
     from ...models.card import Card
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from ...runtime.config import Settings
     from ...runtime.engine import Answer, Engine
     from ..streams.frames import Frame, Pixels, Seen
-    from ..streams.progress import Bar
     from ..streams.recorder import Recorder
     from ..streams.stream import Stream
     from ..streams.window import Window
@@ -125,12 +123,18 @@ def _rule(every: int, max_fps: float | None) -> Any:
 
 def _style(annotators: str | None, threshold: float) -> Style:
     from ...models.drawing import BY_DEFAULT, Style
+    from ...models.supervised import MissingExtra, library
 
     names = BY_DEFAULT if annotators is None else tuple(name.strip() for name in annotators.split(","))
     try:
-        return Style(names, threshold)
+        style = Style(names, threshold)
+        if style.needs_extra:
+            library(f"--annotators {annotators}")
     except ValueError as error:
-        raise click.UsageError(f"--annotators {annotators}: {error}") from error
+        raise click.BadParameter(f"{error}.", param_hint="--annotators") from error
+    except MissingExtra as error:
+        raise MachineFailure(str(error)) from error
+    return style
 
 
 async def _watch(settings: Settings, wish: Wish) -> bool:
@@ -162,8 +166,8 @@ async def _look(engine: Engine, card: Card, threshold: float, frame: Frame) -> A
 async def _shown(watched: Stream[Answer], card: Card, wish: Wish, settings: Settings) -> None:
     from ..streams.progress import Bar
 
-    started, view, last = perf_counter(), View(wish, settings), None
-    with ExitStack() as closing, Bar(str(watched.source), live=watched.source.live) as bar:
+    started, view, last = perf_counter(), View(wish.as_json, settings), None
+    with ExitStack() as closing, Bar(watched.source.name, live=watched.source.live) as bar:
         window = _window(wish, watched, closing)
         async with AsyncExitStack() as drawing:
             recorder = await _recorder(drawing, watched, card, wish, window) if wish.drawn else None
@@ -176,7 +180,7 @@ async def _shown(watched: Stream[Answer], card: Card, wish: Wish, settings: Sett
                 if window is not None and not window.open:
                     watched.stop()
     if last is not None or not wish.as_json:
-        click.echo(_summary(watched, perf_counter() - started, last), err=True)
+        click.echo(summary(watched, perf_counter() - started, last), err=True)
 
 
 @contextmanager
@@ -236,63 +240,3 @@ async def _recorder(
 
 def _nothing() -> None:
     return
-
-
-class View:
-    """What is printed of each frame."""
-
-    def __init__(self, wish: Wish, settings: Settings) -> None:
-        self._wish, self._settings = wish, settings
-        self._said: str | None = None
-
-    def show(self, seen: Seen[Answer], watched: Stream[Answer], bar: Bar) -> None:
-        """A line of JSON a frame, or a line for people where what is seen has changed."""
-        if self._wish.as_json:
-            click.echo(json.dumps(self._document(seen, watched), ensure_ascii=False))
-            return
-        words = _words(seen.found)
-        if words != self._said:
-            self._said = words
-            bar.say(f"{_stamp(seen.frame.time)}  {words}")
-
-    def _document(self, seen: Seen[Answer], watched: Stream[Answer]) -> dict[str, object]:
-        from ...runtime.http.results import result_of
-
-        frame, answer = seen.frame, seen.found
-        named = {"name": frame.name} if frame.name else {}
-        clock = {"at": frame.at.isoformat(timespec="milliseconds")} if frame.at else {}
-        return {
-            "frame": frame.number,
-            **named,
-            "time": round(frame.time, 6),
-            **clock,
-            "latency_ms": round(seen.latency * 1e3, 2),
-            "dropped": watched.counts.dropped,
-            "width": answer.width,
-            "height": answer.height,
-            "model": answer.model,
-            "weights": answer.weights,
-            "detections": result_of(answer, self._settings.cloudflare),
-        }
-
-
-def _words(answer: Answer) -> str:
-    counted = Counter(each.label for each in answer.detections)
-    return ", ".join(f"{count} {label}" for label, count in sorted(counted.items())) or "nothing"
-
-
-def _stamp(seconds: float) -> str:
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours:02d}:{minutes:02d}:{rest:06.3f}"
-
-
-def _summary(watched: Stream[Answer], seconds: float, last: Seen[Answer] | None) -> str:
-    counts = watched.counts
-    text = f"{counts.seen} frames in {seconds:.1f} s ({counts.seen / seconds:.1f} a second)"
-    asides = {"skipped": counts.skipped, "dropped": counts.dropped, "broken": counts.broken}
-    text += "".join(f", {count} {name}" for name, count in asides.items() if count or name == "dropped")
-    text += f", {counts.reconnects} reconnects" if watched.source.live else ""
-    if last is not None and last.found.weights == "embedded":
-        text += ". The embedded detector answered, which knows drawn scenes and no photographs"
-    return f"{text}."

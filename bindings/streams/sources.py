@@ -28,6 +28,11 @@ class Source:
         """Whether it goes on whether or not anybody looks: late frames are dropped, a broken one is opened again."""
         return self.kind in ("webcam", "url")
 
+    @property
+    def name(self) -> str:
+        """Short, for a bar: a file's without its folder."""
+        return Path(self.address).name if self.kind in ("file", "folder") else str(self)
+
     def __str__(self) -> str:
         """For people: without the password of a URL."""
         if self.kind != "url":

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,22 @@ def test_without_pyav_the_extra_is_named(short: Path) -> None:
     )
     found = process("-c", code, environ={**os.environ, "INFLARE_HOME": str(short.parent)})
     assert found.returncode == 5 and "inflare[video]" in found.stderr
+
+
+@pytest.mark.parametrize("every", ["1", "4"])
+def test_on_a_terminal_a_bar_says_how_far_it_is(short: Path, home: Path, every: str) -> None:
+    terminal, screen = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
+    code = "from inflare.bindings.cli import main; main()"
+    arguments = ["stream", str(short), "--model", spots.MODEL, "--json", "--every", every]
+    environ = {**os.environ, "INFLARE_HOME": str(home)}
+    with os.fdopen(terminal, "rb", buffering=0) as shown:
+        subprocess.run(
+            [sys.executable, "-c", code, *arguments], stdout=-3, stderr=screen, env=environ, timeout=60, check=True
+        )
+        os.close(screen)
+        text = shown.read(1 << 16).decode()
+    assert "short.mp4: 100%" in text and "16/16" in text and "frames/s" in text
 
 
 @pytest.fixture
