@@ -18,6 +18,7 @@ from .run import run
 from .stream import stream
 from .tail import tail
 from .tokens import tokens
+from .tune import tune
 from .usage import usage
 from .verify import verify
 from .wallet import wallet
@@ -72,6 +73,7 @@ def main() -> None:
     Models:     inflare models
     Weights:    inflare pull @cf/facebook/detr-resnet-50
     Measure:    inflare eval MODEL --images DIR --annotations instances.json
+    Tune:       inflare tune MODEL
     Money:      inflare usage
     Accounts:   inflare tokens create --account NAME --kind cloudflare
 
@@ -88,6 +90,7 @@ for _command in (
     pull,
     verify,
     convert,
+    tune,
     evaluate,
     usage,
     wallet,
