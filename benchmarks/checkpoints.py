@@ -3,10 +3,11 @@ speed does not depend on what the weights are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import onnx
+from numpy.typing import NDArray
 
 from benchmarks.random_weights import STAGES, Checkpoint
 from benchmarks.rfdetr_checkpoints import rfdetr_base, rfdetr_keypoints
@@ -18,9 +19,17 @@ IMAGENET: Final = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 def rtdetr_r50(decoder_layers: int = 6, classes: int = 80, width: int = 256) -> onnx.ModelProto:
     """RT-DETR-R50 (Zhao 2023) for 640 x 640 pixels: 42.9 M parameters, 300 queries."""
+    config, weights = rtdetr_checkpoint(decoder_layers, classes, width)
+    return rtdetr.build(config, weights)
+
+
+def rtdetr_checkpoint(
+    decoder_layers: int = 6, classes: int = 80, width: int = 256, stages: Sequence[tuple[int, int]] = STAGES
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The configuration and the tensors of an RT-DETR; `stages` are channels and blocks of its backbone."""
     made = Checkpoint(width)
-    made.resnet("model.backbone.model", [(3, 32, 3), (32, 32, 3), (32, 64, 3)], vd=True)
-    for index, (channels, _) in enumerate(STAGES[1:]):
+    made.resnet("model.backbone.model", [(3, 32, 3), (32, 32, 3), (32, 64, 3)], vd=True, stages=stages)
+    for index, (channels, _) in enumerate(stages[1:]):
         for part, inputs in (("encoder_input_proj", channels), ("decoder_input_proj", width)):
             made.convolution(f"model.{part}.{index}.0", f"model.{part}.{index}.1", inputs, width, 1)
     layer = "model.encoder.encoder.0.layers.0"
@@ -32,13 +41,17 @@ def rtdetr_r50(decoder_layers: int = 6, classes: int = 80, width: int = 256) -> 
         for part in ("fpn_blocks", "pan_blocks"):
             _csp(made, f"model.encoder.{part}.{index}")
     _rtdetr_decoder(made, decoder_layers, classes)
-    backbone = {"model_type": "rt_detr_resnet", "out_indices": [2, 3, 4]}
+    backbone = {
+        "model_type": "rt_detr_resnet", "out_indices": [2, 3, 4],
+        "hidden_sizes": [channels for channels, _ in stages], "depths": [depth for _, depth in stages],
+    }  # fmt: skip
     names = {str(index): f"class {index}" for index in range(classes)}
     config = {
         "model_type": "rt_detr", "backbone_config": backbone, "id2label": names, "decoder_layers": decoder_layers,
-        "d_model": width, "encoder_hidden_dim": width,
+        "d_model": width, "encoder_hidden_dim": width, "encoder_in_channels": [channels for channels, _ in stages[1:]],
+        "decoder_in_channels": [width] * 3,
     }  # fmt: skip
-    return rtdetr.build(config, made.weights)
+    return config, made.weights
 
 
 def _pair(name: str) -> tuple[str, str]:

@@ -58,13 +58,21 @@ class Checkpoint:
         for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
             self.linear(f"{name}.layers.{index}", inputs, outputs)
 
-    def resnet(self, root: str, stem: Sequence[tuple[int, int, int]], *, vd: bool) -> None:
-        """A ResNet-50; `stem` lists (inputs, outputs, kernel), and "vd" pools before its shrinking shortcuts."""
+    def resnet(
+        self,
+        root: str,
+        stem: Sequence[tuple[int, int, int]],
+        *,
+        vd: bool,
+        stages: Sequence[tuple[int, int]] = STAGES,
+    ) -> None:
+        """A ResNet-50, unless `stages` say otherwise; `stem` lists (inputs, outputs, kernel), and "vd" pools before its
+        shrinking shortcuts."""
         for index, (inputs, outputs, size) in enumerate(stem):
             name = f"{root}.embedder.embedder" + (f".{index}" if vd else "")
             self.convolution(f"{name}.convolution", f"{name}.normalization", inputs, outputs, size)
         inputs = 64
-        for stage, (width, depth) in enumerate(STAGES):
+        for stage, (width, depth) in enumerate(stages):
             for layer in range(depth):
                 block = f"{root}.encoder.stages.{stage}.layers.{layer}"
                 self._bottleneck(block, inputs, width)
