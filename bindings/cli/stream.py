@@ -57,6 +57,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
     help="Leave out what scores no more than this.",
 )
 @click.option(
+    "--keypoint-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="CONFIDENCE",
+    help="Joints with less confidence are not visible.",
+)
+@click.option(
     "--annotators",
     metavar="NAMES",
     help="What is drawn, such as box,label,edge,vertex; ellipse and halo need the extra draw.",
@@ -71,6 +79,7 @@ def stream(
     every: int,
     max_fps: float | None,
     threshold: float,
+    keypoint_threshold: float,
     annotators: str | None,
     as_json: bool,
     config_file: Path | None,
@@ -91,7 +100,8 @@ def stream(
       inflare stream rtsp://127.0.0.1:8554/door --model PekingU/rtdetr_r50vd --json --max-fps 5
     """
     settings = quiet_settings(config_file, assignments)
-    wish = Wish(source, model, _rule(every, max_fps), threshold, out, show, as_json, _style(annotators, threshold))
+    style = _style(annotators, threshold, keypoint_threshold)
+    wish = Wish(source, model, _rule(every, max_fps), out, show, as_json, style)
     if asyncio.run(_watch(settings, wish)):
         raise click.exceptions.Exit(Exit.INTERRUPTED)
 
@@ -103,7 +113,6 @@ class Wish:
     source: str
     model: str
     rule: Any
-    threshold: float
     out: Path | None
     show: bool
     as_json: bool
@@ -121,13 +130,13 @@ def _rule(every: int, max_fps: float | None) -> Any:
     return Rule(every, max_fps)
 
 
-def _style(annotators: str | None, threshold: float) -> Style:
+def _style(annotators: str | None, threshold: float, keypoint_threshold: float) -> Style:
     from ...models.drawing import BY_DEFAULT, Style
     from ...models.supervised import MissingExtra, library
 
     names = BY_DEFAULT if annotators is None else tuple(name.strip() for name in annotators.split(","))
     try:
-        style = Style(names, threshold)
+        style = Style(names, threshold, keypoint_threshold)
         if style.needs_extra:
             library(f"--annotators {annotators}")
     except ValueError as error:
@@ -148,7 +157,7 @@ async def _watch(settings: Settings, wish: Wish) -> bool:
         card = known_card(engine.catalog, wish.model)
 
         async def look(frame: Frame) -> Answer:
-            return await _look(engine, card, wish.threshold, frame)
+            return await _look(engine, card, wish.style, frame)
 
         watched = Stream(source, look, wish.rule, max_pixels=settings.limits.image_pixels)
         with _interruptible(watched) as interrupted:
@@ -156,11 +165,12 @@ async def _watch(settings: Settings, wish: Wish) -> bool:
         return bool(interrupted) and not source.live
 
 
-async def _look(engine: Engine, card: Card, threshold: float, frame: Frame) -> Answer:
+async def _look(engine: Engine, card: Card, style: Style, frame: Frame) -> Answer:
     from ...runtime.engine import Job
     from ..pictures import portable_pixmap
 
-    return await engine.run(Job(card.id, portable_pixmap(frame.pixels), str(uuid.uuid4()), threshold=threshold))
+    picture, least, sure = portable_pixmap(frame.pixels), style.threshold, style.keypoint_threshold
+    return await engine.run(Job(card.id, picture, str(uuid.uuid4()), threshold=least, keypoint_threshold=sure))
 
 
 async def _shown(watched: Stream[Answer], card: Card, wish: Wish, settings: Settings) -> None:

@@ -19,7 +19,7 @@ import pytest
 from click.testing import Result
 
 from inflare.bindings.streams.video import Film
-from tests import spots
+from tests import posed, spots
 from tests.bindings import films
 from tests.bindings.shell import inflare, process
 
@@ -252,3 +252,17 @@ def test_a_killed_stream_leaves_what_can_be_played(running: subprocess.Popen[str
     running.kill()
     running.communicate(timeout=60)
     assert len(films.read(tmp_path / "out.mp4")) >= films.RATE
+
+
+def test_joints_are_told_and_drawn(home: Path, tmp_path: Path) -> None:
+    posed.install(home)
+    path = films.write(tmp_path / "dark.mp4", [np.zeros((96, 96, 3), dtype=np.uint8)] * 3)
+    arguments = ("stream", path, "--model", posed.MODEL, "--json", "--threshold", "0.1", "--keypoint-threshold", "1")
+    hidden = documents(inflare(*arguments, "--annotators", "vertex", "--out", tmp_path / "hidden.mp4", home=home))
+    assert not any(joint["visible"] for joint in hidden[0]["detections"][0]["keypoints"])
+    assert (
+        inflare(*arguments[:-1], "0", "--annotators", "vertex", "--out", tmp_path / "shown.mp4", home=home).exit_code
+        == 0
+    )
+    (_, unseen), (_, seen) = films.read(tmp_path / "hidden.mp4")[0], films.read(tmp_path / "shown.mp4")[0]
+    assert unseen.max() < 40 < seen.max()

@@ -119,6 +119,13 @@ class Wire:
         """Send a frame."""
         self._tcp.sendall(self._protocol.send(BytesMessage(data=data)))
 
+    def shout(self, noise: bytes) -> None:
+        """Send bytes that are no frame, and wait until the other end has had enough of them."""
+        self._tcp.sendall(noise)
+        self._tcp.shutdown(socket.SHUT_WR)
+        while self._tcp.recv(1 << 16):
+            pass
+
     def hear(self) -> dict[str, Any] | int:
         """The next answer, parsed; or the code with which the connection was closed."""
         text = ""

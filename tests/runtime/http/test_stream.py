@@ -273,6 +273,18 @@ def test_a_frame_beyond_every_measure_ends_the_connection(tmp_path: Path) -> Non
         assert wire.hear() == 1009  # message too big
 
 
+@pytest.mark.parametrize("noise", [b"\xff" * 100, b"\x82\xff" + b"\xff" * 8 + b"x" * 100, b"GET / HTTP/1.1\r\n\r\n"])
+def test_noise_ends_its_own_connection_only(tmp_path: Path, noise: bytes) -> None:
+    with server(tmp_path) as (process, url):
+        with Wire(url, PATH) as wire:
+            wire.shout(noise)
+        with Wire(url, PATH) as wire:
+            wire.say(BRIGHT)
+            found = wire.hear()
+        _, log = stop(process)
+    assert isinstance(found, dict) and found["status"] == 200 and "Traceback" not in log
+
+
 def test_a_server_that_stops_answers_what_arrived_and_says_goodbye(tmp_path: Path) -> None:
     with server(tmp_path) as (process, url), Wire(url, PATH) as wire:
         wire.say(BRIGHT)
