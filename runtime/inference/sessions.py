@@ -6,6 +6,8 @@ The served contract of a graph: `images` uint8 [batch, H, W, 3] and, where sizes
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from .mapped import fingerprint, mapped
 from .pinned import Driver, PinnedArray, PinningError
-from .providers import ENGINE_NAMES, Choice, choose
+from .providers import ENGINE_NAMES, Choice, choose, loadable
 
 log = logging.getLogger("inflare.sessions")
 
@@ -109,7 +111,21 @@ class SessionOptions:
 
 def available_providers(wanted: tuple[str, ...]) -> Choice:
     """Choose among `wanted` for this machine and this build of the engine."""
+    if "cpu" not in wanted[:1] and loadable("libcuda.so.1"):
+        _load_cuda()
     return choose(wanted, _engine.get_available_providers())
+
+
+def _load_cuda() -> None:
+    """CUDA's libraries as pip installs them lie where the dynamic linker does not look: it finds what is loaded."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            _engine.preload_dlls()
+    except Exception as error:  # what is missing then is named where a provider is refused
+        said.write(str(error))
+    if said.getvalue():
+        log.info("loading CUDA's libraries: %s", said.getvalue().strip().replace("\n", "; "))
 
 
 def _settings(threads: int) -> Any:

@@ -10,7 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from inflare.runtime.inference.providers import Choice
-from inflare.runtime.inference.sessions import OnnxSession, SessionError, SessionLost, SessionOptions
+from inflare.runtime.inference.sessions import (
+    OnnxSession,
+    SessionError,
+    SessionLost,
+    SessionOptions,
+    available_providers,
+)
 from inflare.runtime.inference.sessions import _error as error_of  # pyright: ignore[reportPrivateUsage]
 from tests import spots
 
@@ -101,3 +107,33 @@ def test_device_buffers_are_used_on_a_gpu_and_not_on_the_cpu() -> None:
 )
 def test_a_failing_device_is_told_from_a_wrong_input(text: str, kind: type[SessionError]) -> None:
     assert type(error_of(Path("x.onnx"), RuntimeError(text))) is kind
+
+
+def preloads(monkeypatch: pytest.MonkeyPatch, *, driver: bool) -> list[str]:
+    """What is asked of the engine when CUDA is wanted; the engine is talkative and fails."""
+    asked: list[str] = []
+
+    def preload() -> None:
+        asked.append("preload")
+        print("Failed to load libcublas.so.13")
+        raise RuntimeError("no such folder")
+
+    monkeypatch.setattr("onnxruntime.preload_dlls", preload)
+
+    def loadable(library: str) -> bool:
+        return driver
+
+    monkeypatch.setattr("inflare.runtime.inference.sessions.loadable", loadable)
+    available_providers(("cuda", "cpu"))
+    return asked
+
+
+def test_cuda_s_libraries_are_loaded_from_where_pip_puts_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preloads(monkeypatch, driver=True) == ["preload"]
+    assert capsys.readouterr().out == ""
+
+
+def test_without_a_driver_no_library_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert preloads(monkeypatch, driver=False) == []
