@@ -14,8 +14,20 @@ if TYPE_CHECKING:
     from .errors import ConnectionFailed, InferenceUpstreamError
     from .raw import RawResponse
     from .result import Result, Run
+    from .streams.binding import StreamFrame
+    from .streams.errors import StreamError
 
-__all__ = ["AI", "ConnectionFailed", "Env", "InferenceUpstreamError", "RawResponse", "Result", "Run"]
+__all__ = [
+    "AI",
+    "ConnectionFailed",
+    "Env",
+    "InferenceUpstreamError",
+    "RawResponse",
+    "Result",
+    "Run",
+    "StreamError",
+    "StreamFrame",
+]
 
 _HOMES = {
     "AI": "ai",
@@ -25,6 +37,8 @@ _HOMES = {
     "RawResponse": "raw",
     "Result": "result",
     "Run": "result",
+    "StreamError": "streams.errors",
+    "StreamFrame": "streams.binding",
 }
 
 

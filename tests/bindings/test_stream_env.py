@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from inflare.bindings import Env, InferenceUpstreamError
+from inflare.bindings import Env, InferenceUpstreamError, StreamError
 from inflare.bindings.result import Result, Run
 from inflare.bindings.streams.binding import frame_stream
-from inflare.bindings.streams.errors import StreamError
 from inflare.bindings.streams.pace import Rule
 from inflare.runtime.config import load
 from tests import spots
