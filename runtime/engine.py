@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import TypeVar
 
 from ..models.card import Card
 from ..models.catalog import Catalog
@@ -30,6 +31,8 @@ from .inference.pool import Pool
 from .inference.sessions import SessionError
 
 log = logging.getLogger("inflare.engine")
+
+T = TypeVar("T")
 
 
 def _never() -> bool:
@@ -159,6 +162,11 @@ class Engine:
         except SessionError as error:
             raise self._internal(error, model) from error
 
+    async def aside(self, work: Callable[[], T]) -> T:
+        """The outcome of work that would hold the event loop, done in the threads that decode: one a core, so that
+        however many bodies arrive at once the loop competes with few."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
+
     async def _bounded(self, card: Card, jobs: Sequence[Job], complete: Complete) -> list[Answer]:
         seconds = self.settings.limits.timeout_s
         try:
@@ -229,9 +237,8 @@ class Engine:
 
     async def _prepare(self, detector: Detector, job: Job) -> Prepared:
         limit = self.settings.limits.image_pixels
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._decoders, lambda: detector.prepare(job.image, max_pixels=limit))
+            return await self.aside(lambda: detector.prepare(job.image, max_pixels=limit))
         except ImageError as error:
             raise faults.BadImage(str(error)) from error
 

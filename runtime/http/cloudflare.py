@@ -121,7 +121,7 @@ class CloudflareFace:
         """Detect what is in the posted image."""
         identity = await enter(self._door, request)
         card = self._engine.find(request.path_params["model"])
-        payload = await read_payload(request, card, self._engine.settings.limits)
+        payload = await read_payload(request, self._engine, card)
         settings = self._engine.settings.cloudflare
         threshold = settings.threshold or None
         reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)

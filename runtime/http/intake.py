@@ -17,7 +17,6 @@ from ...schemas.validate import Schema, schema, strict_schema
 from .. import faults
 from ..accounts import LOCAL, Account
 from ..billing.prices import BillingFace
-from ..config import Limits
 from ..engine import Answer, Engine, Job
 from .body import read_body
 
@@ -45,19 +44,19 @@ def input_schema(card: Card) -> Schema:
     return strict_schema("cloudflare/object-detection.input")
 
 
-async def read_payload(request: Request, card: Card, limits: Limits) -> Payload:
+async def read_payload(request: Request, engine: Engine, card: Card) -> Payload:
     """The image and the parameters in a request's body. Raises a Fault."""
-    body = await read_body(request, limits)
-    return await decode_payload(body, card)
+    body = await read_body(request, engine.settings.limits)
+    return await decode_payload(body, engine, card)
 
 
-async def decode_payload(body: bytes | bytearray, card: Card) -> Payload:
+async def decode_payload(body: bytes | bytearray, engine: Engine, card: Card) -> Payload:
     """The image and the parameters in a body, decoded off the event loop where it is long."""
     document = input_schema(card)
     try:
         if len(body) <= _INLINE_BYTES or sniff(body):
             return decode(body, document)
-        return await asyncio.to_thread(decode, body, document)
+        return await engine.aside(lambda: decode(body, document))
     except Refused as refused:
         raise refusal(refused) from refused
 

@@ -166,7 +166,7 @@ class _Talk:
             limit = settings.limits.body_bytes
             raise faults.TooLarge(f"Request is too large: the limit is {limit} bytes (limits.body_bytes)")
         identity = await enter(self._door, self._caller)  # its token may be revoked while the connection is open
-        payload = await decode_payload(body, asked.card)
+        payload = await decode_payload(body, self._engine, asked.card)
         default = settings.cloudflare.threshold or None
         return await self._engine.run(asked.job(payload, identity.account, default, self._gone.is_set))
 

@@ -5,7 +5,6 @@ Source of the wire: src/cloudflare/internal/ai-api.ts of cloudflare/workerd.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -103,7 +102,7 @@ class WorkersFace:
         identity = await enter(self._door, request)
         card = self._card(request)
         body = await read_body(request, self._engine.settings.limits)
-        payload = await _payload(request, body, card)
+        payload = await _payload(request, body, self._engine, card)
         settings = self._engine.settings.cloudflare
         threshold = settings.threshold or None
         reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)
@@ -137,15 +136,15 @@ def _unserved(what: str) -> Callable[[Request], Any]:
     return refuse
 
 
-async def _payload(request: Request, body: bytes | bytearray, card: Card) -> Payload:
+async def _payload(request: Request, body: bytes | bytearray, engine: Engine, card: Card) -> Payload:
     beside = request.query_params.get("userInputs")
     if beside is not None:
-        payload = await decode_payload(body, card)
+        payload = await decode_payload(body, engine, card)
         return replace(payload, parameters={**payload.parameters, **_beside(beside, card)})
     try:
         if len(body) <= _PARSED_INLINE:
             return _wrapped_payload(body, card)
-        return await asyncio.to_thread(_wrapped_payload, body, card)
+        return await engine.aside(lambda: _wrapped_payload(body, card))
     except Refused as refused:
         raise refusal(refused) from refused
 
