@@ -16,7 +16,7 @@ log = logging.getLogger("inflare.mapped")
 
 GRAPH, TENSORS = "graph.onnx", "tensors.bin"
 # Below, a copy costs less than the files do.
-WORTHWHILE_BYTES = 32 << 20
+WORTHWHILE_BYTES = 16 << 20
 _CPU_LINES = ("model name", "flags", "Features", "CPU part")
 
 
