@@ -53,7 +53,7 @@ def measure(name: str, threads: int, rounds: int, pictures: int, folder: Path) -
     builder, size = BUILDERS[name]
     model = builder().SerializeToString()
     started = time.perf_counter()
-    small = to_int8(model, _feeds(model, size, pictures))
+    small = to_int8(model, feeds(model, size, pictures))
     took = time.perf_counter() - started
     sessions: list[OnnxSession] = []
     for precision, data in (("fp32", model), ("int8", small)):
@@ -73,7 +73,7 @@ def measure(name: str, threads: int, rounds: int, pictures: int, folder: Path) -
     )
 
 
-def _feeds(model: bytes, size: tuple[int, int], pictures: int) -> list[dict[str, NDArray[Any]]]:
+def feeds(model: bytes, size: tuple[int, int], pictures: int) -> list[dict[str, NDArray[Any]]]:
     card = Catalog.builtin().embedded("object-detection")
     if card is None:
         raise LookupError("the catalogue has no card of the embedded detector")
