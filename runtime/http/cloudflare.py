@@ -22,6 +22,7 @@ from ..engine import Answer, Engine, Timings
 from . import catalogue
 from .door import Door
 from .intake import answer, read_payload, request_id
+from .quick_json import QuickJSONResponse
 from .results import result_of
 
 # A real account id is 32 hex digits; on one's own machine a readable name will do.
@@ -145,7 +146,7 @@ def success(
 ) -> Response:
     """A result in the envelope, for every call of the service that answers with one."""
     body = {"result": result, "success": True, "errors": [], "messages": list(messages)}
-    return JSONResponse(body, headers=headers)
+    return QuickJSONResponse(body, headers=headers)
 
 
 def messages_of(reply: Answer) -> list[dict[str, Any]]:

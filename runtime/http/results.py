@@ -22,16 +22,20 @@ def result_of(reply: Answer, settings: Cloudflare) -> list[Item]:
 def _item(detection: Detection, settings: Cloudflare) -> Item:
     if detection.detection_confidence is not None:
         return _instance(detection)
-    box = {name: _pixel(value, settings) for name, value in _edges(detection.box).items()}
-    return {"score": detection.score, "label": detection.label, "box": box}
-
-
-def _pixel(value: float, settings: Cloudflare) -> int:
-    """Truncated toward zero, as the reference pipeline does; not clipped at the far edge."""
-    pixel = int(value)
-    if pixel >= 0:
-        return pixel
-    return pixel & _UINT16 if settings.wrap_negative else 0
+    box, mask = detection.box, _UINT16 if settings.wrap_negative else 0
+    # Truncated toward zero, as the reference pipeline does; not clipped at the far edge. In one piece, because an
+    # answer has hundreds.
+    left, top, right, bottom = int(box.xmin), int(box.ymin), int(box.xmax), int(box.ymax)
+    return {
+        "score": detection.score,
+        "label": detection.label,
+        "box": {
+            "xmin": left if left >= 0 else left & mask,
+            "ymin": top if top >= 0 else top & mask,
+            "xmax": right if right >= 0 else right & mask,
+            "ymax": bottom if bottom >= 0 else bottom & mask,
+        },
+    }
 
 
 def _instance(detection: Detection) -> Item:

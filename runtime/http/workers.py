@@ -30,6 +30,7 @@ from .door import Door
 from .faces import Face
 from .forwarded import Unwrap, WrappedRoute, inner_path
 from .intake import answer, decode_payload, input_schema, refusal, request_id
+from .quick_json import QuickJSONResponse
 from .results import result_of
 
 _RUN_PATHS = ("/run", "/ai-gateway/run")
@@ -106,7 +107,7 @@ class WorkersFace:
         settings = self._engine.settings.cloudflare
         threshold = settings.threshold or None
         reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)
-        return JSONResponse(result_of(reply, settings), headers=answer_headers(reply))
+        return QuickJSONResponse(result_of(reply, settings), headers=answer_headers(reply))
 
     async def search(self, request: Request) -> Response:
         """`env.AI.models()`."""
