@@ -1,4 +1,4 @@
-"""Charges per second that survive a crash, and what the ledger adds to a request: SQLite NORMAL and FULL side by
+"""Charges per second that survive a crash, and what the till adds to a request: SQLite NORMAL and FULL side by
 side, PostgreSQL where an address is given. Run: python benchmarks/ledger.py [--quick] [--json] [--postgres URL]"""
 
 import argparse
@@ -12,19 +12,47 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from inflare.models.card import parse
+from inflare.runtime.accounts import Account
+from inflare.runtime.billing.allocation import Allocation
 from inflare.runtime.billing.ledger import Ledger
 from inflare.runtime.billing.orders import Order
+from inflare.runtime.billing.till import Purchase, Till
 from inflare.runtime.storage.database import Database, Synchronous
 
 PRICE = 7_500
 WALLET = 10**15
 PAUSE = 0.020  # seconds of pretended inference, of about the length of a quick real one
+CARD = f"""
+id = "@local/priced"
+description = "A model with a price."
+task = "object-detection"
+author = "inflare"
+licence = "Apache-2.0"
+architecture = "onnx"
+labels = ["bright"]
+[source]
+kind = "file"
+files = [{{ name = "model.onnx" }}]
+[input]
+kind = "square"
+size = 32
+[head]
+kind = "softmax"
+background = 1
+[[prices]]
+face = "*"
+unit = "request"
+nano_usd = {PRICE}
+since = "2024-01-01"
+"""
+Work = Callable[[Ledger, str, float, list[float]], Awaitable[None]]
 KINDS = {"postpaid": (False, False), "prepaid": (True, False), "prepaid+key": (True, True)}
 
 
@@ -43,7 +71,7 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """Milliseconds that reserve and settle took of requests that also wait `PAUSE` for their inference."""
+    """Milliseconds by which a sale is longer than its body, which waits `PAUSE` as for an inference."""
 
     database: str
     kind: str
@@ -60,27 +88,37 @@ def _order(kind: str) -> Order:
     return Order("account", "cloudflare", "model", PRICE, prepaid, request_id, datetime.now(UTC), key, b"hash")
 
 
-async def _worker(ledger: Ledger, kind: str, until: float, pause: float, spent: list[float]) -> None:
+async def _at_once(ledger: Ledger, kind: str, until: float, spent: list[float]) -> None:
     while time.perf_counter() < until:
         start = time.perf_counter()
-        reservation = await ledger.reserve(_order(kind))
-        reserved = time.perf_counter()
-        if pause:
-            await asyncio.sleep(pause)
-        resumed = time.perf_counter()
-        await ledger.settle(reservation)
-        spent.append(reserved - start + time.perf_counter() - resumed)
+        await ledger.settle(await ledger.reserve(_order(kind)))
+        spent.append(time.perf_counter() - start)
+
+
+async def _sales(ledger: Ledger, kind: str, until: float, spent: list[float]) -> None:
+    """As the engine does: the price is reserved while the body runs, and settled after it."""
+    till, card = Till(ledger, Allocation(ledger, 0), lambda: datetime.now(UTC)), parse(CARD, "benchmark")
+    prepaid, keyed = KINDS[kind]
+    account = Account("account", "aigateway" if prepaid else "cloudflare")
+    while time.perf_counter() < until:
+        name = uuid.uuid4().hex
+        key = name if keyed else None
+        start = time.perf_counter()
+        async with till.sale(card, Purchase(account, "cloudflare", name, 1, key, b"hash")):
+            began = time.perf_counter()
+            await asyncio.sleep(PAUSE)
+            body = time.perf_counter() - began
+        spent.append(time.perf_counter() - start - body)
 
 
 async def _run(
-    database: Database, kind: str, concurrency: int, seconds: float, pause: float
+    database: Database, kind: str, concurrency: int, seconds: float, work: Work
 ) -> tuple[list[float], float]:
     ledger, spent = Ledger(database), list[float]()
     await ledger.top_up("account", WALLET)
     before = (await ledger.verify()).entries
     start = time.perf_counter()
-    workers = (_worker(ledger, kind, start + seconds, pause, spent) for _ in range(concurrency))
-    await asyncio.gather(*workers)
+    await asyncio.gather(*(work(ledger, kind, start + seconds, spent) for _ in range(concurrency)))
     took = time.perf_counter() - start
     audit = await ledger.verify()
     await ledger.close()
@@ -95,14 +133,14 @@ def _p99(spent: list[float]) -> float:
 
 def throughput(database: Database, name: str, kind: str, concurrency: int, seconds: float) -> Throughput:
     """As many as possible."""
-    spent, took = asyncio.run(_run(database, kind, concurrency, seconds, 0))
+    spent, took = asyncio.run(_run(database, kind, concurrency, seconds, _at_once))
     median = statistics.median(spent) * 1e3
     return Throughput(name, kind, concurrency, len(spent), len(spent) / took, median, _p99(spent))
 
 
 def added(database: Database, name: str, kind: str, concurrency: int, seconds: float) -> Added:
     """At the pace of requests that wait for an inference."""
-    spent, _ = asyncio.run(_run(database, kind, concurrency, seconds, PAUSE))
+    spent, _ = asyncio.run(_run(database, kind, concurrency, seconds, _sales))
     return Added(name, kind, concurrency, len(spent), statistics.median(spent) * 1e3, _p99(spent))
 
 

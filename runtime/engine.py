@@ -39,6 +39,11 @@ def _never() -> bool:
     return False
 
 
+def _either(departed: Callable[[], bool], refused: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether nobody wants the inference any more, or nobody will be sold it."""
+    return lambda: departed() or refused()
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One inference request.
@@ -142,7 +147,8 @@ class Engine:
         )
         with self.admission.admit(card, first.account):
             async with self.till.sale(card, purchase) as sale:
-                answers = await self._bounded(card, jobs, complete)
+                needed = [replace(job, departed=_either(job.departed, sale.refused)) for job in jobs]
+                answers = await self._bounded(card, needed, complete)
                 settling = perf_counter()
         settled = (perf_counter() - settling) * 1e3
         return tuple(

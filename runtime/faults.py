@@ -17,10 +17,13 @@ Fault
 ├── RateLimited         the account's requests a minute are used up
 ├── AllocationExhausted the account's free allocation of the day is used up
 ├── InsufficientCredits the account's wallet does not cover the price
-├── IdempotencyConflict the key was used for another request, or its first request still runs
+├── IdempotencyConflict the key was used for another request
+├── IdempotencyInFlight the key's first request still runs
 ├── WeightsMissing      the model is known, its weights are not installed, and no stand-in is allowed
 ├── Overloaded          the model's queue is full, or the account has too many requests at once
 ├── Stopping            the server is shutting down
+├── Unavailable         the database of the ledger and the tokens does not answer
+├── HostedOnly          what only the hosted service refuses, made on purpose
 └── Internal            a bug or a broken engine; the text never says more
 """
 
@@ -121,8 +124,12 @@ class InsufficientCredits(Fault):
     """The account's wallet does not cover the price."""
 
 
-class IdempotencyConflict(Waiting):
-    """The key was used for another request, or its first request still runs."""
+class IdempotencyConflict(Fault):
+    """The key was used for another request; trying again never helps."""
+
+
+class IdempotencyInFlight(Waiting):
+    """The key's first request still runs; the same request is answered, free, once it is done."""
 
 
 class WeightsMissing(Fault):
@@ -135,6 +142,18 @@ class Overloaded(Waiting):
 
 class Stopping(Waiting):
     """The server is shutting down."""
+
+
+class Unavailable(Waiting):
+    """The database of the ledger and the tokens does not answer; nothing is charged."""
+
+
+class HostedOnly(Fault):
+    """What only the hosted service refuses, made on purpose; `code` is its Cloudflare code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Internal(Fault):

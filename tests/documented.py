@@ -22,6 +22,7 @@ from inflare.bindings.cli.table import byte_size, dollars
 from inflare.models.catalog import Catalog
 from inflare.runtime.config import Setting, table
 from inflare.runtime.http.cloudflare import WIRES
+from inflare.runtime.http.hosted_errors import HOSTED
 from inflare.runtime.http.openai_errors import WIRES as OPENAI_WIRES
 from tests.pictured import shown
 
@@ -69,6 +70,12 @@ def errors() -> str:
         for fault, wire in WIRES.items()
     )
     return _rows(("fault", "HTTP", "code", "message", "when"), rows)
+
+
+def hosted_errors() -> str:
+    """One row an error that only the hosted service has, by code."""
+    rows = ((str(wire.code), str(wire.status), wire.text) for _, wire in sorted(HOSTED.items()))
+    return _rows(("code", "HTTP", "message"), rows)
 
 
 def openai_errors() -> str:
@@ -239,6 +246,7 @@ def _rounded(value: Any) -> Any:
 BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("docs/settings.md", "settings"): settings,
     ("docs/errors.md", "errors"): errors,
+    ("docs/errors.md", "hosted errors"): hosted_errors,
     ("docs/errors.md", "openai errors"): openai_errors,
     ("docs/money.md", "prices"): prices,
     ("docs/commands.md", "exit codes"): exit_codes,

@@ -10,7 +10,9 @@ from datetime import datetime
 from .. import faults
 from ..accounts import Account
 from ..limits import AllocationExhausted, DailyAllocation
+from ..storage.errors import DatabaseUnavailable
 from .ledger import Ledger
+from .outage import unavailable
 from .prices import MICRO_NEURONS, Quote
 from .usage import UsageQuery, UsageRow
 
@@ -24,20 +26,24 @@ class Allocation:
         self._first = asyncio.Lock()
 
     @asynccontextmanager
-    async def taken(self, account: Account, quote: Quote, now: datetime) -> AsyncGenerator[None]:
-        """Use what the request costs; a body that raises gives it back. Raises AllocationExhausted."""
-        if self._daily is None or not quote.micro_neurons:
+    async def taken(self, account: Account, quote: Quote, images: int, now: datetime) -> AsyncGenerator[None]:
+        """Use what a request of so many images costs; a body that raises gives it back.
+
+        Raises AllocationExhausted, and Unavailable where the ledger cannot say what the day has used.
+        """
+        needed = quote.micro_neurons * images
+        if self._daily is None or not needed:
             yield
             return
         await self._know(self._daily, account, now)
         try:
-            self._daily.take(account.id, quote.micro_neurons, now)
+            self._daily.take(account.id, needed, now)
         except AllocationExhausted as limit:
             raise faults.AllocationExhausted(str(limit), limit.retry_after) from limit
         try:
             yield
         except BaseException:
-            self._daily.give_back(account.id, quote.micro_neurons, now)
+            self._daily.give_back(account.id, needed, now)
             raise
 
     async def _know(self, daily: DailyAllocation, account: Account, now: datetime) -> None:
@@ -46,7 +52,11 @@ class Allocation:
                 return
             start = now.replace(hour=0, minute=0, second=0, microsecond=0)
             query = UsageQuery(account=account.id, face="cloudflare", start=start, by="model")
-            used = sum(_micro_neurons(row) for row in (await self._ledger.usage(query)).rows)
+            try:
+                usage = await self._ledger.usage(query)
+            except DatabaseUnavailable as error:
+                raise unavailable(error) from error
+            used = sum(_micro_neurons(row) for row in usage.rows)
             daily.begin(account.id, used, now)
 
 

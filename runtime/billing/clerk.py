@@ -51,7 +51,7 @@ class Clerk:
         self._by_sequence: dict[int, JournalRow] = {}
         self._living: set[str] | None = None
         self._opened: dict[str, ReservationRow] = {}
-        self._closed: list[str] = []
+        self._orphaned: list[str] = []
         self._journal: list[JournalRow] = []
         self._settled_keys: list[KeyRow] = []
 
@@ -80,14 +80,17 @@ class Clerk:
         self._charges = self._group.charges(doubtful)
 
     def _load_durable(self, commands: Sequence[Command]) -> None:
+        reserving = [command.order for command in commands if isinstance(command, Reserve)]
         pairs = {pair for command in commands if (pair := _pair(command.order))}
         self._keys = self._group.keys(pairs)
         self._by_sequence = self._group.entries([row.sequence for row in self._keys.values()])
-        reserving = [command.order for command in commands if isinstance(command, Reserve)]
         self._claims = self._group.claims({pair for order in reserving if (pair := _pair(order))})
+        if self._again:
+            self._rows = self._group.reservations([order.request_id for order in reserving])
+        self._rows |= self._group.take(
+            [command.order.request_id for command in commands if not isinstance(command, Reserve)]
+        )
         self._wallets.load({book_of(order.account) for order in reserving if order.prepaid})
-        known = commands if self._again else [c for c in commands if not isinstance(c, Reserve)]
-        self._rows = self._group.reservations([command.order.request_id for command in known])
 
     def _outcome(self, command: Command) -> Outcome:
         try:
@@ -132,7 +135,7 @@ class Clerk:
         if key is None:
             return None
         if not _same(key, order):
-            raise IdempotencyConflict(key.idempotency_key)
+            raise IdempotencyConflict(key.idempotency_key, _difference(key, order))
         return _charge(self._by_sequence[key.sequence])
 
     def _claim(self, pair: AccountKey, order: Order) -> None:
@@ -142,10 +145,11 @@ class Clerk:
             return
         if not self._lives(claim.holder):
             self._free(claim)
+            self._orphaned.append(claim.request_id)
         elif _same(claim, order):
             raise IdempotencyInFlight(pair[1])
         else:
-            raise IdempotencyConflict(pair[1])
+            raise IdempotencyConflict(pair[1], _difference(claim, order))
 
     def _lives(self, holder: str) -> bool:
         if holder == self._holder:
@@ -182,7 +186,6 @@ class Clerk:
     def _free(self, row: ReservationRow | None) -> None:
         if row is None:
             return
-        self._closed.append(row.request_id)
         self._rows.pop(row.request_id, None)
         if row.idempotency_key is not None:
             self._claims.pop((row.account, row.idempotency_key), None)
@@ -211,7 +214,7 @@ class Clerk:
         return _charge(row)
 
     def _flush(self, taken: int) -> None:
-        self._group.close(self._closed)
+        self._group.close(self._orphaned)
         self._group.open(list(self._opened.values()))
         if len(self._journal) < taken:
             self._group.advance(len(self._journal) - taken)  # give back what no charge needed
@@ -240,6 +243,12 @@ def _pair(order: Order) -> AccountKey | None:
 
 def _same(row: KeyRow | ReservationRow, order: Order) -> bool:
     return (row.face, row.model, row.body_hash) == (order.face, order.model, order.body_hash or b"")
+
+
+def _difference(row: KeyRow | ReservationRow, order: Order) -> str:
+    if row.model != order.model:
+        return "model"
+    return "face" if row.face != order.face else "body"
 
 
 def _sides(row: JournalRow) -> tuple[tuple[int, str, int], ...]:

@@ -13,6 +13,9 @@ class InvalidOrder(LedgerError):
     """An amount, key or fee that no order may have."""
 
 
+_SAME_LATER = "Send the same request again in a moment: it is answered then, and not charged twice"
+
+
 class InsufficientCredits(LedgerError):
     """A prepaid account has less than the price left, open reservations counted (402)."""
 
@@ -23,17 +26,19 @@ class InsufficientCredits(LedgerError):
 
 
 class IdempotencyConflict(LedgerError):
-    """The key was used by this account for another body, model or face (409 or 422)."""
+    """The key was used by this account for another body, model or face; `differs` says which (422)."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(key, "this idempotency key belongs to another request", "Use a new key for a new request")
+    def __init__(self, key: str, differs: str = "request") -> None:
+        rule = f"this idempotency key was used before, with another {differs}"
+        super().__init__(key, rule, "Use a new key for a new request; send an old one only with the same request")
+        self.differs = differs
 
 
 class IdempotencyInFlight(LedgerError):
     """The first request with this key has not finished (409). `retry_after` in seconds; SDKs retry a 409."""
 
     def __init__(self, key: str, retry_after: float = 1.0) -> None:
-        super().__init__(key, "the first request with this idempotency key is still running", "Retry in a moment")
+        super().__init__(key, "the first request with this idempotency key is still running", _SAME_LATER)
         self.retry_after = retry_after
 
 

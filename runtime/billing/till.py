@@ -1,4 +1,4 @@
-"""Where a request meets its price: reserved before any work, settled once it succeeded, released otherwise."""
+"""Where a request meets its price: reserved while it is worked on, settled once it succeeded, released otherwise."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from datetime import datetime
 from ...models.card import Card
 from .. import faults
 from ..accounts import Account
-from ..storage.errors import StorageError
+from ..storage.errors import DatabaseUnavailable, StorageError
 from ..storage.instants import Clock
 from . import errors
 from .allocation import Allocation
 from .ledger import Ledger
 from .orders import Charge, Order, Reservation
+from .outage import unavailable
 from .prices import BillingFace, PriceBook, Quote
 
 log = logging.getLogger("inflare.billing")
@@ -41,9 +42,14 @@ class Purchase:
 class Sale:
     """An open sale; `charge` is set once it is settled."""
 
-    def __init__(self, quote: Quote) -> None:
+    def __init__(self, quote: Quote, reserving: asyncio.Task[Reservation]) -> None:
         self.quote = quote
         self.charge: Charge | None = None
+        self._reserving = reserving
+
+    def refused(self) -> bool:
+        """Whether it is known by now that nothing will be sold, so that no more work need be done."""
+        return self._reserving.done() and (self._reserving.cancelled() or self._reserving.exception() is not None)
 
 
 class Till:
@@ -60,23 +66,30 @@ class Till:
 
     @asynccontextmanager
     async def sale(self, card: Card, purchase: Purchase) -> AsyncGenerator[Sale]:
-        """Reserve, run the body, then settle; a body that raises is released and costs nothing.
+        """Reserve while the body runs, then settle; a body that raises is released and costs nothing.
 
-        Raises InsufficientCredits, IdempotencyConflict, BadInput (a key that cannot be one), Internal.
+        A refused reservation goes before whatever the body raised: the body may look at `refused` and stop early.
+        Raises InsufficientCredits, IdempotencyConflict, IdempotencyInFlight, BadInput (a key that cannot be one),
+        AllocationExhausted, Unavailable, Internal.
         """
-        sale = Sale(self.quote(card, purchase.face))
-        async with self._allocation.taken(purchase.account, sale.quote, self._clock()):
-            reservation = await self._reserve(card, purchase, sale.quote)
+        quote = self.quote(card, purchase.face)
+        order = self._order(card, purchase, quote)
+        async with self._allocation.taken(purchase.account, quote, purchase.images, order.at):
+            reserving = asyncio.create_task(self._reserve(order))
+            sale = Sale(quote, reserving)
             try:
                 yield sale
+                reservation = await asyncio.shield(reserving)
             except BaseException as error:
-                await asyncio.shield(self._release(reservation, type(error).__name__))
+                refusal = await asyncio.shield(self._undo(reserving, type(error).__name__))
+                if refusal is not None and isinstance(error, Exception):
+                    raise refusal from error.__cause__
                 raise
             sale.charge = await asyncio.shield(self._settle(reservation))
 
-    async def _reserve(self, card: Card, purchase: Purchase, quote: Quote) -> Reservation:
+    def _order(self, card: Card, purchase: Purchase, quote: Quote) -> Order:
         try:
-            order = Order(
+            return Order(
                 account=purchase.account.id,
                 face=purchase.face,
                 model=card.id,
@@ -87,9 +100,23 @@ class Till:
                 idempotency_key=purchase.idempotency_key,
                 body_hash=purchase.body_hash,
             )
+        except errors.InvalidOrder as error:
+            raise _fault(error) from error
+
+    async def _reserve(self, order: Order) -> Reservation:
+        try:
             return await self.ledger.reserve(order)
         except (errors.LedgerError, StorageError) as error:
             raise _fault(error) from error
+
+    async def _undo(self, reserving: asyncio.Task[Reservation], reason: str) -> faults.Fault | None:
+        """Release what is or will be reserved; the fault, where it was refused."""
+        try:
+            reservation = await reserving
+        except faults.Fault as refusal:
+            return refusal
+        await self._release(reservation, reason)
+        return None
 
     async def _settle(self, reservation: Reservation) -> Charge:
         try:
@@ -112,11 +139,15 @@ def _fault(error: Exception) -> faults.Fault:
         case errors.InsufficientCredits():
             return faults.InsufficientCredits(str(error))
         case errors.IdempotencyInFlight():
-            return faults.IdempotencyConflict(str(error), error.retry_after)
+            return faults.IdempotencyInFlight(str(error), error.retry_after)
         case errors.IdempotencyConflict():
             return faults.IdempotencyConflict(str(error))
         case errors.InvalidOrder():
             return faults.BadInput(str(error))
+        case errors.LedgerClosed():
+            return faults.Stopping("The server is stopping, please try again.")
+        case DatabaseUnavailable():
+            return unavailable(error)
         case _:
             log.error("the ledger failed: %s", error)
             return faults.Internal()

@@ -16,7 +16,9 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import faults
+from ..billing.outage import unavailable
 from ..engine import Engine
+from ..storage.errors import DatabaseUnavailable
 from . import openai_errors, workers
 from .cloudflare import CloudflareFace, render_fault
 from .door import Door
@@ -94,7 +96,7 @@ class App:
         return Starlette(
             routes=self.routes(),
             middleware=self.middleware(),
-            exception_handlers={faults.Fault: _fault, HTTPException: _unrouted},
+            exception_handlers={faults.Fault: _fault, HTTPException: _unrouted, DatabaseUnavailable: _outage},
         )
 
 
@@ -142,6 +144,10 @@ class Stopping:
 
 async def _fault(request: Request, error: Exception) -> Response:
     return render_for(FACES, request.scope, error if isinstance(error, faults.Fault) else faults.Internal())
+
+
+async def _outage(request: Request, error: Exception) -> Response:
+    return render_for(FACES, request.scope, unavailable(error))
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -21,22 +20,13 @@ from ..accounts import Identity, Scope
 from ..engine import Answer, Engine, Timings
 from . import catalogue
 from .door import Door
+from .hosted_errors import HOSTED, Wire
 from .intake import answer, read_payload, request_id
 from .quick_json import QuickJSONResponse
 from .results import result_of
 
 # A real account id is 32 hex digits; on one's own machine a readable name will do.
 _ACCOUNT = re.compile(r"[0-9a-f]{32}|[A-Za-z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """How a fault looks on this face; `text` is a format string of the fault's own message."""
-
-    status: int
-    code: int
-    text: str = "{}"
-    routed: bool = True  # False: refused before a model was reached, so `result` is null
 
 
 # Cloudflare's documented codes, and those that only live answers show (5006, 3010, 7000, 7003, 10000).
@@ -58,16 +48,23 @@ WIRES: Mapping[type[faults.Fault], Wire] = {
     faults.RateLimited: Wire(429, 3021, "AiError: AiError: rate limiting: inference request per min rate reached: {}"),
     faults.AllocationExhausted: Wire(429, 4006),
     faults.InsufficientCredits: Wire(402, 3023),
-    faults.IdempotencyConflict: Wire(409, 5006, "AiError: Bad input: Error: {}"),
+    faults.IdempotencyConflict: Wire(422, 5006, "AiError: Bad input: Error: {}"),
     faults.Overloaded: Wire(429, 3040),
+    faults.IdempotencyInFlight: Wire(409, 3040),
     faults.Stopping: Wire(503, 3040),
+    faults.Unavailable: Wire(503, 3040),
     faults.Internal: Wire(500, 8005),
 }
 
 
+def wire_of(fault: faults.Fault) -> Wire:
+    """How a fault looks on this face."""
+    return HOSTED[fault.code] if isinstance(fault, faults.HostedOnly) else WIRES[type(fault)]
+
+
 def render_fault(fault: faults.Fault) -> Response:
     """A fault in the envelope, with the headers that its kind needs."""
-    wire = WIRES[type(fault)]
+    wire = wire_of(fault)
     error = {"code": wire.code, "message": wire.text.format(fault.message)}
     result: object = {} if wire.routed else None
     body = {"result": result, "success": False, "errors": [error], "messages": []}

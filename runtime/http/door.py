@@ -9,6 +9,8 @@ from starlette.requests import HTTPConnection
 
 from .. import faults
 from ..accounts import OPEN, Doorkeeper, Identity, NotAuthenticated, Scope
+from ..billing.outage import unavailable
+from ..storage.errors import DatabaseUnavailable
 
 log = logging.getLogger("inflare.door")
 
@@ -38,6 +40,8 @@ class Door:
         except NotAuthenticated as error:
             log.info("refused: the token is %s", error.why)
             raise faults.Unauthenticated(_DENIED) from error
+        except DatabaseUnavailable as error:
+            raise unavailable(error) from error
         if account is not None and account != identity.account.id:
             log.info("refused: a token of %s for account %r", identity.account.id, account[:64])
             raise faults.Unauthenticated(_DENIED)

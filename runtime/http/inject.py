@@ -22,6 +22,7 @@ from ..config import ConfigError
 from .cloudflare import WIRES as CLOUDFLARE
 from .door import Door
 from .faces import Face, render_for
+from .hosted_errors import HOSTED
 from .openai_errors import WIRES as OPENAI
 
 log = logging.getLogger("inflare.inject")
@@ -94,6 +95,8 @@ def _names() -> Mapping[str, Callable[[], faults.Fault]]:
         names.setdefault(wire.code, partial(_made, kind))
     for kind, wire in CLOUDFLARE.items():
         names.setdefault(str(wire.code), partial(_made, kind))
+    for code, wire in HOSTED.items():
+        names.setdefault(str(code), partial(faults.HostedOnly, code, wire.text))
     return names
 
 

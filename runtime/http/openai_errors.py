@@ -14,6 +14,7 @@ from starlette.types import Scope
 from .. import faults
 from .cloudflare import fault_headers
 from .faces import Face
+from .hosted_errors import HOSTED
 from .intake import request_id
 
 
@@ -47,21 +48,30 @@ WIRES: Mapping[type[faults.Fault], Wire] = {
     faults.RateLimited: Wire(429, "rate_limit_error", "rate_limit_exceeded"),
     faults.AllocationExhausted: Wire(429, "rate_limit_error", "insufficient_quota"),
     faults.InsufficientCredits: Wire(402, "insufficient_credits", "insufficient_credits"),
-    faults.IdempotencyConflict: Wire(409, _INVALID, "idempotency_conflict"),
+    faults.IdempotencyConflict: Wire(422, _INVALID, "idempotency_conflict"),
+    faults.IdempotencyInFlight: Wire(409, _INVALID, "idempotency_in_flight"),
     faults.Overloaded: Wire(503, "service_unavailable", "overloaded"),
     faults.Stopping: Wire(503, "service_unavailable", "stopping"),
+    faults.Unavailable: Wire(503, "service_unavailable", "database_unavailable"),
     faults.Internal: Wire(500, "server_error", "internal_error"),
 }
 
 
 def render_error(fault: faults.Fault) -> Response:
     """A fault as OpenAI's SDKs parse it: {"error": {message, type, param, code}}."""
-    wire = WIRES[type(fault)]
+    wire = _hosted(fault) if isinstance(fault, faults.HostedOnly) else WIRES[type(fault)]
     param = fault.param if isinstance(fault, faults.BadInput) else wire.param
     error = {"message": fault.message, "type": wire.type, "param": param, "code": wire.code}
     identity = request_id()
     headers = {"x-request-id": identity, "cf-ai-req-id": identity, **fault_headers(fault)}
     return JSONResponse({"error": error}, wire.status, headers=headers)
+
+
+def _hosted(fault: faults.HostedOnly) -> Wire:
+    """An error of Cloudflare's under its own code, with the type that its status has here."""
+    status = HOSTED[fault.code].status
+    kind = next((wire.type for wire in WIRES.values() if wire.status == status), _INVALID)
+    return Wire(status, kind, str(fault.code))
 
 
 def _owns(scope: Scope) -> bool:

@@ -25,7 +25,7 @@ from .. import faults
 from ..engine import Engine
 from . import catalogue
 from .body import read_body
-from .cloudflare import WIRES, answer_headers, enter, fault_headers, success
+from .cloudflare import WIRES, answer_headers, enter, fault_headers, success, wire_of
 from .door import Door
 from .faces import Face
 from .forwarded import Unwrap, WrappedRoute, inner_path
@@ -47,7 +47,7 @@ _PARSED_INLINE = 1 << 14  # bytes; longer JSON is read off the event loop
 
 def render_error(fault: faults.Fault) -> Response:
     """A fault as `env.AI.run` decodes it: it throws an error called `name`, "<internalCode>: <description>"."""
-    wire = WIRES[type(fault)]
+    wire = wire_of(fault)
     text = wire.text.format(fault.message)
     # A model that is not there is refused before any model ran: the service has no "AiError" for that.
     name = "AiError" if wire.routed and wire.code != WIRES[faults.NoSuchModel].code else "InferenceUpstreamError"

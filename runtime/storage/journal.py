@@ -4,13 +4,14 @@ The rules are in billing/; here is only SQL, in bulk, so that a group of any siz
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from .errors import RowRefused
-from .prepared import Prepared, Row
+from .prepared import Prepared, Row, Statements
 from .schema import balances, head, holders, journal, keys, postings, reservations
 
 AccountKey = tuple[str, str]  # account, idempotency key
@@ -73,6 +74,7 @@ _BALANCES = select(balances).where(balances.c.book.in_(_many("books")))
 _KEYS = select(keys).where(tuple_(keys.c.account, keys.c.idempotency_key).in_(_many("pairs")))
 _CLAIMS = select(reservations).where(tuple_(reservations.c.account, reservations.c.idempotency_key).in_(_many("pairs")))
 _OPEN = select(reservations).where(reservations.c.request_id.in_(_many("ids")))
+_TAKE = delete(reservations).where(reservations.c.request_id.in_(_many("ids"))).returning(*reservations.c)
 _CHARGES = select(journal).where(journal.c.request_id.in_(_many("ids")))
 _ENTRIES = select(journal).where(journal.c.sequence.in_(_many("sequences")))
 _LOCK = select(head.c.last).with_for_update()
@@ -102,6 +104,9 @@ _ADVANCE = _same(update(head).values(last=head.c.last + bindparam("count")).retu
 _INSERT_JOURNAL, _INSERT_POSTINGS = _insert(journal), _insert(postings)
 _INSERT_RESERVATIONS, _INSERT_KEYS = _insert(reservations), _insert(keys)
 _DELETE_RESERVATION = _same(delete(reservations).where(reservations.c.request_id == bindparam("id")), "id")
+_TAKE_ONE = _same(
+    delete(reservations).where(reservations.c.request_id == bindparam("id")).returning(*reservations.c), "id"
+)
 _MOVE = _upsert(
     balances,
     lambda new: {"nano_usd": balances.c.nano_usd + new.nano_usd, "held": balances.c.held + new.held},
@@ -127,6 +132,7 @@ class Group:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._postgres = connection.dialect.name == "postgresql"
+        self._statements = Statements(connection)
 
     def lock(self) -> None:
         """Wait until no other process is inside a group. SQLite's BEGIN IMMEDIATE has done it already."""
@@ -147,6 +153,11 @@ class Group:
         """Those of `pairs` that an open reservation claims."""
         rows = [ReservationRow(*row) for row in self._ask(_ONE_CLAIM, _CLAIMS, "pairs", list(pairs))]
         return {(row.account, row.idempotency_key or ""): row for row in rows}
+
+    def take(self, request_ids: Collection[str]) -> dict[str, ReservationRow]:
+        """Remove those of `request_ids` that are open, as they were."""
+        found = self._ask(_TAKE_ONE, _TAKE, "ids", [(name,) for name in request_ids], flat=True)
+        return {row.request_id: row for row in (ReservationRow(*each) for each in found)}
 
     def reservations(self, request_ids: Collection[str]) -> dict[str, ReservationRow]:
         """The open reservations among `request_ids`."""
@@ -169,36 +180,36 @@ class Group:
 
     def advance(self, count: int) -> int:
         """Take `count` sequence numbers; the first of them is returned."""
-        row = _ADVANCE.one(self._connection, (count,))
+        row = self._statements.one(_ADVANCE, (count,))
         if row is None:
             raise RowRefused("the ledger's head", "is missing", "Restore the database from a copy")
         return int(row[0]) - count + 1
 
     def append(self, rows: Sequence[JournalRow], sides: Sequence[tuple[int, str, int]]) -> None:
         """Append journal rows and their sides (sequence, book, nano-dollars)."""
-        _INSERT_JOURNAL.many(self._connection, [_values(row) for row in rows])
-        _INSERT_POSTINGS.many(self._connection, sides)
+        self._statements.many(_INSERT_JOURNAL, [_values(row) for row in rows])
+        self._statements.many(_INSERT_POSTINGS, sides)
 
     def move(self, movements: Mapping[str, Movement]) -> None:
         """Add each movement to its book, in the books' order so that two processes can't deadlock."""
         rows = [(book, moved.nano_usd, moved.held) for book, moved in sorted(movements.items())]
-        _MOVE.many(self._connection, [row for row in rows if row[1] or row[2]])
+        self._statements.many(_MOVE, [row for row in rows if row[1] or row[2]])
 
     def open(self, rows: Collection[ReservationRow]) -> None:
         """Write reservations."""
-        _INSERT_RESERVATIONS.many(self._connection, [_values(row) for row in rows])
+        self._statements.many(_INSERT_RESERVATIONS, [_values(row) for row in rows])
 
     def close(self, request_ids: Collection[str]) -> None:
         """Remove reservations."""
-        _DELETE_RESERVATION.many(self._connection, [(name,) for name in request_ids])
+        self._statements.many(_DELETE_RESERVATION, [(name,) for name in request_ids])
 
     def settle_keys(self, rows: Collection[KeyRow]) -> None:
         """Write down which charge answers which key."""
-        _INSERT_KEYS.many(self._connection, [_values(row) for row in rows])
+        self._statements.many(_INSERT_KEYS, [_values(row) for row in rows])
 
     def renew(self, holder: str, expires_at: int) -> None:
         """Say that `holder` lives at least until `expires_at`."""
-        _RENEW.many(self._connection, [(holder, expires_at)])
+        self._statements.many(_RENEW, [(holder, expires_at)])
 
     def living(self, now: int) -> set[str]:
         """The holders whose lease lasts beyond `now`."""
@@ -216,10 +227,15 @@ class Group:
         self, one: Prepared, bulk: Any, name: str, values: Sequence[Row], *, flat: bool = False
     ) -> Sequence[Sequence[Any]]:
         if len(values) < 2 or not self._postgres:  # SQLite is in this process: many small questions cost less
-            found = [one.one(self._connection, value) for value in values]
+            found = [self._statements.one(one, value) for value in values]
             return [row for row in found if row is not None]
         return self._connection.execute(bulk, {name: [value[0] for value in values] if flat else values}).all()
 
 
+_VALUES: Mapping[type, Callable[[Any], Row]] = {
+    kind: attrgetter(*kind.__slots__) for kind in (JournalRow, ReservationRow, KeyRow)
+}
+
+
 def _values(row: JournalRow | ReservationRow | KeyRow) -> Row:
-    return tuple(getattr(row, name) for name in row.__slots__)
+    return _VALUES[type(row)](row)

@@ -21,20 +21,28 @@ class Prepared:
             "postgresql": _compiled(postgres, PGDialect_psycopg(paramstyle="format"), names),
         }
 
-    def many(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Execute it for every row, inside the connection's transaction. Raises the driver's own errors."""
-        if rows:
-            cursor = _cursor(connection)
-            cursor.executemany(self._texts[connection.dialect.name], rows)
-            cursor.close()
+    def text(self, dialect: str) -> str:
+        """The statement in the words of "sqlite" or "postgresql"."""
+        return self._texts[dialect]
 
-    def one(self, connection: Connection, row: Row) -> Row | None:
+
+class Statements:
+    """Executes prepared statements on one cursor of the driver, inside the connection's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._dialect = connection.dialect.name
+        self._cursor: Any = connection.connection.cursor()
+
+    def many(self, prepared: Prepared, rows: Sequence[Row]) -> None:
+        """Execute it for every row. Raises the driver's own errors."""
+        if rows:
+            self._cursor.executemany(prepared.text(self._dialect), rows)
+
+    def one(self, prepared: Prepared, row: Row) -> Row | None:
         """Execute it once; its first row. Raises the driver's own errors."""
-        cursor = _cursor(connection)
-        cursor.execute(self._texts[connection.dialect.name], row)
-        found: Row | None = cursor.fetchone()
-        cursor.close()
-        return found
+        self._cursor.execute(prepared.text(self._dialect), row)
+        found: list[Row] = self._cursor.fetchall()  # to its end: a statement half-way through keeps its locks
+        return found[0] if found else None
 
 
 def _compiled(statement: Any, dialect: Any, names: tuple[str, ...]) -> str:
@@ -42,7 +50,3 @@ def _compiled(statement: Any, dialect: Any, names: tuple[str, ...]) -> str:
     if tuple(compiled.positiontup) != names:
         raise TypeError(f"the parameters of {compiled} are {compiled.positiontup}, not {names}")
     return str(compiled)
-
-
-def _cursor(connection: Connection) -> Any:
-    return connection.connection.cursor()

@@ -22,6 +22,7 @@ CLASSES = {
     403: "PermissionDeniedError",
     404: "NotFoundError",
     409: "ConflictError",
+    422: "UnprocessableEntityError",
     429: "RateLimitError",
     500: "InternalServerError",
     503: "InternalServerError",

@@ -119,6 +119,7 @@ CLASSES = {
     403: openai.PermissionDeniedError,
     404: openai.NotFoundError,
     409: openai.ConflictError,
+    422: openai.UnprocessableEntityError,
     429: openai.RateLimitError,
     500: openai.InternalServerError,
     503: openai.InternalServerError,

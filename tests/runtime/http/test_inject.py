@@ -11,11 +11,13 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
+from inflare.runtime import faults
 from inflare.runtime.billing.usage import UsageQuery
 from inflare.runtime.config import ConfigError, Settings
 from inflare.runtime.http.app import FACES, App
 from inflare.runtime.http.cloudflare import WIRES as CLOUDFLARE
 from inflare.runtime.http.door import Door
+from inflare.runtime.http.hosted_errors import HOSTED
 from inflare.runtime.http.inject import NAMES, Inject, Trouble, parse
 from inflare.runtime.http.openai_errors import WIRES as OPENAI
 from tests import spots
@@ -38,7 +40,7 @@ def test_every_error_of_openais_face_can_be_made(request_to: Request, name: str)
     assert name in (error["type"], error["code"])
 
 
-@pytest.mark.parametrize("code", sorted({wire.code for wire in CLOUDFLARE.values()}))
+@pytest.mark.parametrize("code", sorted({wire.code for wire in CLOUDFLARE.values()} | set(HOSTED)))
 def test_every_code_of_cloudflares_faces_can_be_made(request_to: Request, code: int) -> None:
     rest = asked(request_to, RUN, str(code)).json()["errors"][0]["code"]
     bound = asked(request_to, "/run", str(code)).json()["internalCode"]
@@ -47,7 +49,31 @@ def test_every_code_of_cloudflares_faces_can_be_made(request_to: Request, code: 
 
 def test_every_fault_has_a_name() -> None:
     made = {type(make()) for make in NAMES.values()}
-    assert made == set(CLOUDFLARE)
+    assert made == {*CLOUDFLARE, faults.HostedOnly}
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words"),
+    [
+        (3036, 429, "You have used up your daily free allocation of 10,000 neurons. Please upgrade"),
+        (3039, 400, "Finetune is missing required files (model.safetensors and config.json)"),
+        (5018, 403, "The account is not allowed to access this model"),
+        (5035, 403, "This model requires the Workers Paid plan."),
+    ],
+)
+def test_what_only_the_hosted_service_refuses_comes_in_its_words(
+    request_to: Request, code: int, status: int, words: str
+) -> None:
+    response = asked(request_to, RUN, str(code))
+    assert (response.status_code, response.json()["result"]) == (status, {})
+    assert response.json()["errors"][0]["message"].startswith(words)
+    assert asked(request_to, "/run", str(code)).json()["description"].startswith(words)
+
+
+@pytest.mark.parametrize(("code", "kind"), [("3036", "rate_limit_error"), ("5018", "permission_error")])
+def test_a_code_of_cloudflares_has_openais_form_under_v1(request_to: Request, code: str, kind: str) -> None:
+    error = asked(request_to, "/v1/detections", code).json()["error"]
+    assert (error["type"], error["code"]) == (kind, code)
 
 
 def test_what_is_injected_is_marked_and_not_charged(with_client: Callable[..., Any], caplog: Any) -> None:

@@ -11,8 +11,13 @@ import pytest
 
 from inflare.models.catalog import Catalog
 from inflare.models.store import Store
+from inflare.runtime import faults
+from inflare.runtime.billing import errors
 from inflare.runtime.billing.usage import UsageQuery
+from inflare.runtime.engine import Job
 from inflare.runtime.http.app import App
+from inflare.runtime.inference.batcher import Batcher, CallerLeft
+from inflare.runtime.storage.errors import DatabaseUnavailable
 from tests import spots
 
 RUN = "/ai/run/@local/spots"
@@ -82,7 +87,99 @@ def test_the_same_key_with_another_image_is_refused(with_client: WithClient) -> 
         await client.post(RUN, content=BRIGHT, headers=KEY)
         return (await client.post(RUN, content=DARK, headers=KEY)).status_code, await charged(app)
 
-    assert with_client(work) == (409, (1, 0))
+    assert with_client(work) == (422, (1, 0))
+
+
+def test_the_message_of_a_reused_key_says_what_differs(with_client: WithClient) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> httpx.Response:
+        await client.post(RUN, content=BRIGHT, headers=KEY)
+        return await client.post(RUN, content=DARK, headers=KEY)
+
+    response = with_client(work)
+    assert "one: this idempotency key was used before, with another body" in response.text
+    assert "retry-after" not in response.headers  # trying again never helps
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [(RUN, 3040), ("/v1/detections?model=@local/spots", "idempotency_in_flight")]
+)
+def test_a_key_whose_first_request_runs_is_told_to_come_back(
+    with_client: WithClient, monkeypatch: pytest.MonkeyPatch, path: str, code: int | str
+) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> httpx.Response:
+        async def running(*_: object) -> None:
+            raise errors.IdempotencyInFlight("one")
+
+        monkeypatch.setattr(app.engine.till.ledger, "reserve", running)
+        return await client.post(path, content=BRIGHT, headers=KEY)
+
+    response = with_client(work)
+    body = response.json()
+    found = body["error"]["code"] if "error" in body else body["errors"][0]["code"]
+    assert (response.status_code, response.headers["retry-after"], found) == (409, "1", code)
+
+
+@pytest.mark.parametrize("path", [RUN, "/run?userInputs=%7B%7D", "/v1/detections?model=@local/spots"])
+@pytest.mark.parametrize("step", ["reserve", "settle"])
+def test_a_database_that_does_not_answer_is_503_and_worth_another_try(
+    with_client: WithClient, monkeypatch: pytest.MonkeyPatch, path: str, step: str
+) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> httpx.Response:
+        async def failing(*_: object) -> None:
+            raise DatabaseUnavailable("ledger", "disk I/O error", "Check it")
+
+        monkeypatch.setattr(app.engine.till.ledger, step, failing)
+        return await client.post(path, content=BRIGHT, headers={"cf-consn-model-id": "@local/spots"})
+
+    response = with_client(work)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert "disk" not in response.text  # where it is and why is for the log
+
+
+@pytest.mark.parametrize("path", ["/v1/usage", "/v1/credits"])
+def test_money_cannot_be_looked_at_while_the_database_is_away(
+    with_client: WithClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> tuple[int, str]:
+        async def failing(*_: object) -> None:
+            raise DatabaseUnavailable("ledger", "disk I/O error", "Check it")
+
+        for name in ("usage", "balance"):
+            monkeypatch.setattr(app.engine.till.ledger, name, failing)
+        response = await client.get(path)
+        return response.status_code, response.json()["error"]["code"]
+
+    assert with_client(work) == (503, "database_unavailable")
+
+
+def test_a_request_of_many_images_takes_the_allocation_of_each(with_client: WithClient) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> None:
+        reprice(app)
+        await app.engine.run_together([Job("@local/spots", BRIGHT, name) for name in "ab"])  # 2 x 0.6842 of 2 neurons
+        with pytest.raises(faults.AllocationExhausted):
+            await app.engine.run(Job("@local/spots", BRIGHT, "c"))
+
+    with_client(work, cloudflare__daily_neurons=2)
+
+
+def test_what_is_refused_before_its_turn_is_not_inferred(
+    with_client: WithClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> tuple[int, list[bool]]:
+        async def dry(*_: object) -> None:
+            raise errors.InsufficientCredits("local", 7500, 0)
+
+        given_up: list[bool] = []
+
+        async def infer(self: Batcher, pixels: object, departed: Callable[[], bool]) -> None:
+            given_up.append(departed())
+            raise CallerLeft
+
+        monkeypatch.setattr(app.engine.till.ledger, "reserve", dry)
+        monkeypatch.setattr(Batcher, "infer", infer)
+        return (await client.post(RUN, content=BRIGHT)).status_code, given_up
+
+    assert with_client(work) == (402, [True])
 
 
 def test_a_key_may_be_used_again_after_a_failure(with_client: WithClient) -> None:

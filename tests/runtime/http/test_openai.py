@@ -313,4 +313,4 @@ def test_the_key_of_another_body_is_refused(with_client: WithClient) -> None:
 
     (first, response) = with_client(work)
     assert first.status_code == 200
-    assert (response.status_code, response.json()["error"]["code"]) == (409, "idempotency_conflict")
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "idempotency_conflict")

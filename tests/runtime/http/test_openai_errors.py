@@ -25,7 +25,7 @@ DOCUMENTED = {
 
 def all_faults() -> set[type[faults.Fault]]:
     found = {kind for kind in vars(faults).values() if isinstance(kind, type) and issubclass(kind, faults.Fault)}
-    return found - {faults.Fault, faults.Waiting}
+    return found - {faults.Fault, faults.Waiting, faults.HostedOnly}
 
 
 def made(kind: type[faults.Fault]) -> faults.Fault:
