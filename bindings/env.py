@@ -6,16 +6,15 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import httpx
-
 from ..runtime.assembly import open_engine
 from ..runtime.config import Settings, find_file, load
 from .ai import AI
+from .connections import Connections
 from .local import LocalAI
 from .remote import RemoteAI
 
@@ -122,8 +121,6 @@ async def _opened(settings: Settings) -> AsyncGenerator[Env]:
 @asynccontextmanager
 async def _connected(url: str, token: str | None, timeout: float, retries: int) -> AsyncGenerator[Env]:
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    async with (
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=timeout) as client,
-        aclosing(AI(RemoteAI(client, url, retries=retries), asyncio.get_running_loop())) as ai,
-    ):
-        yield Env(ai)
+    with closing(Connections(url, headers, timeout)) as client:
+        async with aclosing(AI(RemoteAI(client, url, retries=retries), asyncio.get_running_loop())) as ai:
+            yield Env(ai)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
+from urllib.parse import urlencode
 
-import httpx
 import msgpack as _untyped_msgpack
 import numpy as np
 from numpy.typing import NDArray
 
 from ..models.annotate import encode
+from .connections import Reply, TransportFailed
 from .errors import ConnectionFailed, InferenceUpstreamError, from_response
 from .options import RunOptions
 from .pictures import Inputs, Picture, members
@@ -22,9 +24,16 @@ from .result import Result, Run
 
 _pack = cast("Callable[[object], bytes]", cast(Any, _untyped_msgpack).packb)
 
+_RUN = "/run?version=3"
 _RETRIED = (408, 429, 500, 502, 503, 504)
 _LONGEST_WAIT_S = 30.0
 _FIRST_WAIT_S = 0.25
+
+
+class Client(Protocol):
+    """Who carries a request to the runtime and back. Raises TransportFailed."""
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply: ...
 
 
 class RemoteAI:
@@ -32,7 +41,7 @@ class RemoteAI:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Client,
         url: str,
         *,
         retries: int,
@@ -59,10 +68,10 @@ class RemoteAI:
         response = await self._tried(lambda: self._send(body, headers, options.signal))
         self.last_request_id = response.headers.get("cf-ai-req-id")
         if options.return_raw_response:
-            return RawResponse(response.status_code, dict(response.headers), response.content)
-        if response.status_code != 200:
-            raise from_response(response.status_code, response.headers, response.content)
-        return Result(response.json(), Run.of(response.headers, response.headers.get("cf-ai-neurons", "")))
+            return RawResponse(response.status, response.headers, response.body)
+        if response.status != 200:
+            raise from_response(response.status, response.headers, response.body)
+        return Result(json.loads(response.body), Run.of(response.headers, response.headers.get("cf-ai-neurons", "")))
 
     def packed(self, pixels: NDArray[np.uint8]) -> bytes:
         """A frame uint8 [H, W, 3] as it travels: a JPEG of quality 92, a twentieth of its pixels."""
@@ -70,17 +79,16 @@ class RemoteAI:
 
     async def models(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """See `AI.models`."""
-        response = await self._tried(lambda: self._client.get("/ai-api/models/search", params=dict(query)))
-        if response.status_code != 200:
-            raise from_response(response.status_code, response.headers, response.content)
-        return cast("list[dict[str, Any]]", response.json()["result"])
+        target = f"/ai-api/models/search?{urlencode(query)}"
+        response = await self._tried(lambda: self._client.request("GET", target, {}))
+        if response.status != 200:
+            raise from_response(response.status, response.headers, response.body)
+        return cast("list[dict[str, Any]]", json.loads(response.body)["result"])
 
-    async def _send(self, body: bytes, headers: Mapping[str, str], signal: asyncio.Event | None) -> httpx.Response:
-        sending = asyncio.ensure_future(
-            self._client.post("/run", params={"version": "3"}, content=body, headers=dict(headers))
-        )
+    async def _send(self, body: bytes, headers: Mapping[str, str], signal: asyncio.Event | None) -> Reply:
         if signal is None:
-            return await sending
+            return await self._client.request("POST", _RUN, headers, body)
+        sending = asyncio.ensure_future(self._client.request("POST", _RUN, headers, body))
         stopping = asyncio.ensure_future(signal.wait())
         try:
             await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -91,18 +99,18 @@ class RemoteAI:
         sending.cancel()  # closes the connection, by which the server knows
         raise InferenceUpstreamError("AiError", 3008, "Request was aborted", status=408, retry_after=None)
 
-    async def _tried(self, send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    async def _tried(self, send: Callable[[], Awaitable[Reply]]) -> Reply:
         """Send until it is answered for good; the last answer or failure counts."""
         for attempt in range(self._retries + 1):
             last = attempt == self._retries
             try:
                 response = await send()
-            except httpx.TransportError as error:
+            except TransportFailed as error:
                 if last:
                     raise ConnectionFailed(self._url, str(error) or type(error).__name__) from error
                 await self._sleep(_wait(attempt, None))
                 continue
-            if last or response.status_code not in _RETRIED:
+            if last or response.status not in _RETRIED:
                 return response
             await self._sleep(_wait(attempt, response.headers.get("retry-after")))
         raise AssertionError("the loop above always returns or raises")

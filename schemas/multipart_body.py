@@ -1,4 +1,5 @@
-"""A multipart form with one file in it (RFC 7578). The boundary is read from the body, the header is not needed."""
+"""Multipart forms (RFC 7578): their parts, and as the payload of a request. The boundary is read from the body where
+no header names it."""
 
 import json
 import re
@@ -21,8 +22,8 @@ _SCALAR = re.compile(r"true|false|null|-?\d{1,17}(\.\d{1,17})?([eE][+-]?\d{1,3})
 
 
 @dataclass(slots=True)
-class _Part:
-    """One part as it arrives: its headers, and where in the body its data lies."""
+class Part:
+    """One part: its headers (names in lower case), and where in the body its data lies."""
 
     headers: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     name: bytes = b""
@@ -54,7 +55,7 @@ def read_form(body: Buffer) -> Form:
     data = body if isinstance(body, bytes) else bytes(body)
     files: list[tuple[str, memoryview]] = []
     fields: list[tuple[str, Any]] = []
-    for part in _parts(data):
+    for part in read_parts(data):
         name, is_file = _disposition(part)
         content = memoryview(data)[part.start : part.end]
         if is_file:
@@ -64,13 +65,11 @@ def read_form(body: Buffer) -> Form:
     return Form(tuple(files), unique(fields))
 
 
-def _parts(data: bytes) -> list[_Part]:
-    found = _BOUNDARY.match(data)
-    if found is None:
-        raise Refused("malformed", "starts with '--' but not with a multipart boundary line")
-    reader = _Reader()
+def read_parts(data: bytes, boundary: bytes | None = None, *, most: int = _MOST_PARTS) -> list[Part]:
+    """The parts of a form, at most so many; without `boundary` it is the body's first line. Raises Refused."""
+    reader = _Reader(most)
     try:
-        parser = MultipartParser(found[1], reader.callbacks(), max_header_count=_MOST_HEADERS)
+        parser = MultipartParser(boundary or _boundary(data), reader.callbacks(), max_header_count=_MOST_HEADERS)
         parser.write(data)
     except FormParserError as error:
         at = getattr(error, "offset", -1)
@@ -80,11 +79,19 @@ def _parts(data: bytes) -> list[_Part]:
     return reader.parts
 
 
+def _boundary(data: bytes) -> bytes:
+    found = _BOUNDARY.match(data)
+    if found is None:
+        raise Refused("malformed", "starts with '--' but not with a multipart boundary line")
+    return found[1]
+
+
 class _Reader:
     """Collects the parser's events; the whole body is given at once, so data is a place in it."""
 
-    def __init__(self) -> None:
-        self.parts: list[_Part] = []
+    def __init__(self, most: int) -> None:
+        self.parts: list[Part] = []
+        self._most = most
         self.ended = False
 
     def callbacks(self) -> Any:
@@ -97,9 +104,9 @@ class _Reader:
         }
 
     def _begin(self) -> None:
-        if len(self.parts) == _MOST_PARTS:
-            raise Refused("malformed", f"the multipart form has more than {_MOST_PARTS} parts")
-        self.parts.append(_Part())
+        if len(self.parts) == self._most:
+            raise Refused("malformed", f"the multipart form has more than {self._most} parts")
+        self.parts.append(Part())
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self.parts[-1]
@@ -117,7 +124,7 @@ class _Reader:
         self.ended = True
 
 
-def _disposition(part: _Part) -> tuple[str, bool]:
+def _disposition(part: Part) -> tuple[str, bool]:
     """The part's field name, and whether it is the file: one with a file name, or the field "image"."""
     kind, options = parse_options_header(part.headers.get(b"content-disposition", b""))
     if kind != b"form-data" or b"name" not in options:

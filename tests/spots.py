@@ -6,6 +6,7 @@ It fits the served contract, so engine, sessions and faces are tested with an en
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,8 +49,11 @@ SLOPE = [[4.0, -4.0, 0.0], [2.0, -2.0, 0.0], [1.0, -1.0, 0.0]]
 OFFSET = [[-2.0, 2.0, 0.0], [-1.0, 1.0, 0.0], [-0.5, 0.5, 0.0]]
 
 
-def graph() -> bytes:
-    """images uint8 [batch, 32, 32, 3] -> logits [batch, 3, 3], boxes [batch, 3, 4]."""
+Rows = Sequence[Sequence[float]]
+
+
+def graph(slope: Rows = SLOPE, offset: Rows = OFFSET, boxes: Rows = BOXES) -> bytes:
+    """images uint8 [batch, 32, 32, 3] -> logits [batch, Q, 3], boxes [batch, Q, 4]; Q = 3 unless told."""
     nodes = [
         helper.make_node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float", "axes"], ["mean"], keepdims=1),
@@ -62,18 +66,18 @@ def graph() -> bytes:
     constants = {
         "axes": np.array([1, 2, 3], dtype=np.int64),
         "last": np.array([3], dtype=np.int64),
-        "slope": np.array([SLOPE], dtype=np.float32) / 255,
-        "offset": np.array([OFFSET], dtype=np.float32),
+        "slope": np.array([slope], dtype=np.float32) / 255,
+        "offset": np.array([offset], dtype=np.float32),
         "nothing": np.zeros(1, dtype=np.float32),
-        "places": np.array([BOXES], dtype=np.float32),
+        "places": np.array([boxes], dtype=np.float32),
     }
     made = helper.make_graph(
         nodes,
         "spots",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", SIDE, SIDE, 3])],
         [
-            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3, 3]),
-            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["batch", 3, 4]),
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(boxes), 3]),
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["batch", len(boxes), 4]),
         ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
@@ -83,10 +87,12 @@ def graph() -> bytes:
     return model.SerializeToString()
 
 
-def install(home: Path, text: str = CARD) -> Card:
-    """Install the network as a user's own model under `home`."""
+def install(home: Path, text: str = CARD, network: bytes | None = None) -> Card:
+    """Install the network, or another of its shape, as a user's own model under `home`."""
     card = parse(text, "spots")
-    Store(home, Catalog.builtin()).add_file(card, graph(), source=Source("file", (SourceFile("model.onnx"),)))
+    Store(home, Catalog.builtin()).add_file(
+        card, network or graph(), source=Source("file", (SourceFile("model.onnx"),))
+    )
     return card
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
-_MOST_HEADERS = 8  # of one part
+from ...schemas.multipart_body import read_parts
+from ...schemas.refused import Refused
+
+_MOST_PARTS = 1_000  # of one form; browsers and Workers set no bound
 
 Text = str
 
@@ -120,54 +122,18 @@ def parse_form(body: bytes, content_type: str) -> FormData:
     return form
 
 
-def _add(form: FormData, headers: dict[str, bytes], data: bytes) -> None:
-    _, options = parse_options_header(headers.get("content-disposition", b""))
+def _add(form: FormData, headers: Mapping[bytes, bytes], data: bytes) -> None:
+    _, options = parse_options_header(headers.get(b"content-disposition", b""))
     name = options.get(b"name", b"").decode("utf-8", "replace")
     if (filename := options.get(b"filename")) is None:
         form.append(name, data.decode("utf-8", "replace"))
     else:
-        kind = headers.get("content-type", b"").decode("latin-1")
+        kind = headers.get(b"content-type", b"").decode("latin-1")
         form.append(name, File(data, filename.decode("utf-8", "replace"), kind))
 
 
-def _parts(body: bytes, boundary: bytes) -> list[tuple[dict[str, bytes], bytes]]:
-    """Headers and content of each part; the whole body is given at once, so no event is split."""
-    reader = _Reader()
+def _parts(body: bytes, boundary: bytes) -> list[tuple[Mapping[bytes, bytes], bytes]]:
     try:
-        MultipartParser(boundary, reader.callbacks(), max_header_count=_MOST_HEADERS).write(body)
-    except FormParserError as error:
-        raise ValueError(f"the multipart form is broken: {error}") from error
-    if not reader.ended:
-        raise ValueError("the multipart form ends before its closing boundary")
-    return [(headers, bytes(content)) for headers, content in reader.parts]
-
-
-class _Reader:
-    def __init__(self) -> None:
-        self.parts: list[tuple[dict[str, bytes], bytearray]] = []
-        self.ended = False
-        self._name = ""
-
-    def callbacks(self) -> Any:
-        return {
-            "on_part_begin": self._begin,
-            "on_part_data": self._data,
-            "on_header_field": self._header_name,
-            "on_header_value": self._header_value,
-            "on_end": self._end,
-        }
-
-    def _begin(self) -> None:
-        self.parts.append(({}, bytearray()))
-
-    def _data(self, data: bytes, start: int, end: int) -> None:
-        self.parts[-1][1].extend(data[start:end])
-
-    def _header_name(self, data: bytes, start: int, end: int) -> None:
-        self._name = data[start:end].decode("latin-1").lower()
-
-    def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self.parts[-1][0][self._name] = data[start:end]
-
-    def _end(self) -> None:
-        self.ended = True
+        return [(part.headers, body[part.start : part.end]) for part in read_parts(body, boundary, most=_MOST_PARTS)]
+    except Refused as refused:
+        raise ValueError(refused.message) from refused

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import PIL.Image
 import pytest
 
 from inflare.bindings import ConnectionFailed, Env, InferenceUpstreamError, RawResponse, Result
+from inflare.bindings.connections import Reply
 from inflare.bindings.env import EnvSession
 from inflare.bindings.options import RunOptions
 from inflare.bindings.remote import RemoteAI
 from inflare.runtime.billing.usage import UsageQuery
 from inflare.runtime.config import load
 from tests import spots
+from tests.bindings.through import Through
 from tests.runtime.conftest import serving
 from tests.runtime.test_server import server
 
@@ -168,39 +169,43 @@ def test_a_runtime_that_is_not_running_is_said_with_the_command_that_starts_it()
         env.AI.run_sync(spots.MODEL, BRIGHT)
 
 
-def against(answers: list[httpx.Response], retries: int = 2) -> tuple[Any, list[httpx.Request], list[float]]:
-    """Run once against scripted answers: the outcome, what was sent, and how long was waited between."""
-    sent: list[httpx.Request] = []
-    waits: list[float] = []
+class Scripted:
+    """A client that answers with what it was given, and writes down the headers it was sent."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        sent.append(request)
-        return answers[len(sent) - 1]
+    def __init__(self, replies: list[Reply]) -> None:
+        self.replies, self.sent = iter(replies), list[Mapping[str, str]]()
+
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+        self.sent.append(headers)
+        return next(self.replies)
+
+
+def against(replies: list[Reply], retries: int = 2) -> tuple[Any, list[Mapping[str, str]], list[float]]:
+    """Run once against scripted answers: the outcome, what was sent, and how long was waited between."""
+    client, waits = Scripted(replies), list[float]()
 
     async def pause(seconds: float) -> None:
         waits.append(seconds)
 
     async def work() -> Any:
-        transport = httpx.MockTransport(answer)
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-            ai = RemoteAI(client, "http://x", retries=retries, sleep=pause)
-            try:
-                return await ai.run(spots.MODEL, BRIGHT, RunOptions())
-            except InferenceUpstreamError as error:
-                return error
+        ai = RemoteAI(client, "http://x", retries=retries, sleep=pause)
+        try:
+            return await ai.run(spots.MODEL, BRIGHT, RunOptions())
+        except InferenceUpstreamError as error:
+            return error
 
-    return asyncio.run(work()), sent, waits
+    return asyncio.run(work()), client.sent, waits
 
 
-def busy(after: str) -> httpx.Response:
-    return httpx.Response(429, json={"internalCode": 3040, "description": "busy"}, headers={"retry-after": after})
+def busy(after: str) -> Reply:
+    return Reply(429, {"retry-after": after}, b'{"internalCode": 3040, "description": "busy"}')
 
 
 def test_retries_wait_as_long_as_the_server_asks_and_keep_their_key() -> None:
-    outcome, sent, waits = against([busy("7"), busy("2"), httpx.Response(200, json=[])])
+    outcome, sent, waits = against([busy("7"), busy("2"), Reply(200, {}, b"[]")])
     assert outcome == []
     assert waits == [7.0, 2.0]
-    assert len({request.headers["idempotency-key"] for request in sent}) == 1
+    assert len({headers["idempotency-key"] for headers in sent}) == 1
 
 
 def test_retries_end() -> None:
@@ -209,7 +214,7 @@ def test_retries_end() -> None:
 
 
 def test_what_a_retry_cannot_mend_is_not_retried() -> None:
-    refusal = httpx.Response(400, json={"internalCode": 5006, "name": "AiError", "description": "no"})
+    refusal = Reply(400, {}, b'{"internalCode": 5006, "name": "AiError", "description": "no"}')
     outcome, sent, _ = against([refusal] * 3)
     assert (outcome.code, len(sent)) == (5006, 1)
 
@@ -219,7 +224,7 @@ def test_two_calls_have_two_keys_and_two_charges(tmp_path: Path) -> None:
 
     async def work() -> int:
         async with serving(load(None, {}, {}, tmp_path).settings) as (app, client):
-            ai = RemoteAI(client, "http://inflare", retries=0)
+            ai = RemoteAI(Through(client), "http://inflare", retries=0)
             for _ in range(2):
                 await ai.run(spots.MODEL, BRIGHT, RunOptions())
             return (await app.engine.till.ledger.usage(UsageQuery())).requests

@@ -21,9 +21,7 @@ def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     films.write(Path("street.mp4"), films.numbered(6))
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     exec(compile(code.replace("@cf/facebook/detr-resnet-50", spots.MODEL), "streams.md", "exec"), {"__name__": "page"})
-    assert (
-        len(capsys.readouterr().out.splitlines()) == 6
-    )  # five of six at 10 a second; and the counts
+    assert len(capsys.readouterr().out.splitlines()) == 6  # five of six at 10 a second; and the counts
 
 
 def test_the_table_names_the_members_of_a_line(home: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from inflare.bindings.streams.pace import Rule
 from inflare.runtime.config import load
 from tests import spots
 from tests.bindings import films
+from tests.bindings.through import Through
 from tests.runtime.conftest import serving
 from tests.runtime.test_server import server
 
@@ -123,7 +124,7 @@ def test_each_frame_is_charged_once_behind_a_url(film: Path, tmp_path: Path) -> 
 
     async def work() -> int:
         async with serving(load(None, {}, {}, tmp_path).settings) as (app, client):
-            ai = AI(RemoteAI(client, "http://inflare", retries=0), asyncio.get_running_loop())
+            ai = AI(RemoteAI(Through(client), "http://inflare", retries=0), asyncio.get_running_loop())
             assert [frame.number async for frame in ai.stream(film, model=spots.MODEL)] == list(range(20))
             return (await app.engine.till.ledger.usage(UsageQuery())).requests
 
