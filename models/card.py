@@ -64,13 +64,15 @@ class InputRule:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """How raw logits [Q, C] become detections; `background` is the column that means no object, if any."""
+    """How raw logits [Q, C] become detections; `background` is the column that means no object, if any, and of one
+    class's results that overlap by an IoU above `overlap` only the best is kept, if it is set."""
 
     kind: Literal["softmax", "sigmoid-top-k", "keypoints"]
     top_k: int | None = None
     clip: bool = False
     background: int | None = None
     trace_alpha: float | None = None
+    overlap: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +322,7 @@ def _head_rules(card: Card) -> tuple[_Rule, ...]:
         (path, softmax and background is None, "missing", "softmax needs the no-object column"),
         (path, outside, f"{background} is no column", f"Use one in 0..{count}"),
         (path, named, "is a labelled class", f'Write "{NOT_A_CLASS}" as that label'),
+        ("head.overlap", softmax and card.head.overlap is not None, "has no meaning with softmax", "Remove it"),
         ("head.top_k", not softmax and card.head.top_k is None, "missing", f"{kind} needs it"),
     )
 

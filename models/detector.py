@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from . import image
 from .card import Card
 from .detection import Box, Detection, Keypoint
-from .heads import detr, keypoints, sigmoid_topk
+from .heads import detr, duplicates, keypoints, sigmoid_topk
 from .heads.candidates import Candidates
 from .resize import resize
 
@@ -87,7 +87,7 @@ class Detector:
         top_k = len(logits) if head.top_k is None else head.top_k
         if head.kind == "sigmoid-top-k":
             found = sigmoid_topk.read(logits, boxes, top_k=top_k, width=width, height=height, clip=head.clip)
-            return found, None
+            return duplicates.dropped(found, head.overlap), None
         posed = keypoints.read(
             logits,
             boxes,
@@ -98,6 +98,7 @@ class Detector:
             height=height,
             trace_alpha=head.trace_alpha or 0.0,
             clip=head.clip,
+            overlap=head.overlap,
         )
         return posed.candidates, posed.joints
 

@@ -33,6 +33,9 @@ SATURATED: Final = 1e4
 CLAMP: Final = float(np.log(1e5))
 """inverse_sigmoid's eps of 1e-5, as a bound on logits."""
 
+UNREAD: Final = (r"denoising_class_embed", r"decoder\.(layers|class_embed|bbox_embed)\.\d+\.", r"aifi\.")
+"""Weights of training, and of layers that are cut off."""
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -139,11 +142,22 @@ def build(
             f"the checkpoint has {shape.decoder_layers}",
             f"Choose 1 to {shape.decoder_layers}",
         )
-    builder = _Builder(Graph("rt-detr"), shape, Weights(weights))
+    builder = Builder(Graph("rt-detr"), shape, Weights(weights))
     return builder.model(normalisation or Normalisation(), layers)
 
 
-class _Builder:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the decoder ends in: the encoder's `maps` [B, e, H, W], `queries` [B, Q, d], `logits` [B, Q, C] and
+    `boxes` [B, Q, 4]."""
+
+    maps: Sequence[Value]
+    queries: Value
+    logits: Value
+    boxes: Value
+
+
+class Builder:
     """Writes one RT-DETR; d is the decoder's width, e the encoder's."""
 
     def __init__(self, graph: Graph, config: Config, weights: Weights) -> None:
@@ -153,6 +167,14 @@ class _Builder:
         self.root = weights.below("model")
 
     def model(self, normalisation: Normalisation, layers: int) -> onnx.ModelProto:
+        written = self.write(normalisation, layers)
+        classes = self.root["enc_score_head.weight"].shape[0]
+        detection_outputs(self.graph, written.logits, written.boxes, self.config.queries, classes)
+        self.weights.refuse_unread(UNREAD)
+        return self.graph.model()
+
+    def write(self, normalisation: Normalisation, layers: int) -> Written:
+        """Everything from `images` to the decoder's end, without outputs."""
         graph, config = self.graph, self.config
         image = images_input(graph, normalisation, config.size, config.size)
         with graph.scope("backbone"):
@@ -161,13 +183,7 @@ class _Builder:
             maps = self.encode([self.project(i, value) for i, value in enumerate(maps)])
         with graph.scope("proposals"):
             target, box = self.propose(maps)
-        logits, boxes = self.decode(maps, target, box, layers)
-        classes = self.root["enc_score_head.weight"].shape[0]
-        detection_outputs(graph, logits, boxes, config.queries, classes)
-        self.weights.refuse_unread(
-            (r"denoising_class_embed", r"decoder\.(layers|class_embed|bbox_embed)\.\d+\.", r"aifi\.")
-        )
-        return graph.model()
+        return self.decode(maps, target, box, layers)
 
     # The encoder: one transformer layer on the coarsest map, then up and down the pyramid.
 
@@ -282,7 +298,7 @@ class _Builder:
 
     # The decoder: each layer reads around its boxes and moves them.
 
-    def decode(self, maps: Sequence[Value], target: Value, box: Value, layers: int) -> tuple[Value, Value]:
+    def decode(self, maps: Sequence[Value], target: Value, box: Value, layers: int) -> Written:
         graph, decoder = self.graph, self.root.below("decoder")
         bounds = (graph.constant(-CLAMP), graph.constant(CLAMP))
         for index in range(layers):
@@ -293,7 +309,7 @@ class _Builder:
                 box = graph.add(move, graph.op("Clip", box, *bounds))
         head = decoder.projection(f"class_embed.{layers - 1}")
         logits = linear(graph, target, head.weight, head.bias)
-        return logits, graph.op("Sigmoid", box)
+        return Written(maps, target, logits, graph.op("Sigmoid", box))
 
     def decoder_layer(self, maps: Sequence[Value], target: Value, box: Value, decoder: Weights, index: int) -> Value:
         """One layer: queries [B, Q, d] at `box` [B, Q, 4] -> queries [B, Q, d]."""

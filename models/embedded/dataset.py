@@ -22,12 +22,13 @@ LEAST_LEFT = 0.3
 
 @dataclass(frozen=True)
 class Batch:
-    """`images` uint8 [B, 3, side, side]; for each image `boxes` float32 [n, 4], (cx, cy, w, h) in 0..1, and
-    `kinds` int64 [n]."""
+    """`images` uint8 [B, 3, side, side]; for each image `boxes` float32 [n, 4], (cx, cy, w, h) in 0..1, `kinds`
+    int64 [n], and `joints` float32 [n, 17, 3], (x, y) in 0..1 and 0 unlabelled, 1 occluded, 2 visible."""
 
     images: Pixels
     boxes: tuple[NDArray[np.float32], ...]
     kinds: tuple[NDArray[np.int64], ...]
+    joints: tuple[NDArray[np.float32], ...]
 
 
 def crop(scene: Scene, left: int, top: int, width: int, height: int) -> Scene:
@@ -76,8 +77,8 @@ def _mirrored(joints: Joints, width: int) -> Joints:
 def augment(rng: Generator, scene: Scene) -> Scene:
     """A random window of at least half the scene, perhaps mirrored, in other light."""
     height, width = scene.height, scene.width
-    if rng.random() < 0.75:
-        share = math.sqrt(rng.uniform(0.45, 1.0))
+    if rng.random() < 0.6:
+        share = math.sqrt(rng.uniform(0.5, 1.0))
         stretch = math.exp(rng.normal(0, 0.1))
         wide = max(32, min(width, round(width * share * stretch)))
         tall = max(32, min(height, round(height * share / stretch)))
@@ -113,10 +114,19 @@ def targets(scene: Scene) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return np.concatenate([centre, size], axis=1), np.array([label.kind for label in scene.labels], dtype=np.int64)
 
 
+def joint_targets(scene: Scene) -> NDArray[np.float32]:
+    """Joints as float32 [n, 17, 3], x and y in 0..1; zeros for figures that have none."""
+    rows = np.zeros((len(scene.labels), len(FLIPPED), 3), dtype=np.float32)
+    for row, label in zip(rows, scene.labels, strict=True):
+        if label.joints is not None:
+            row[:] = label.joints.rows / np.array([scene.width, scene.height, 1], dtype=np.float32)
+    return rows
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How pictures are made: batch size, how often a scene is used, how many are held, how full they
-    are, and the side of the pictures in pixels."""
+    are, the side of the pictures in pixels, and the share of figures that are people beyond chance."""
 
     seed: int
     batch: int = 16
@@ -124,6 +134,7 @@ class Recipe:
     held: int = 384
     most: int = 9
     side: int = INPUT_SIDE
+    people: float = 0.0
 
 
 def draw_batches(recipe: Recipe, worker: int) -> Iterator[Batch]:
@@ -136,18 +147,19 @@ def draw_batches(recipe: Recipe, worker: int) -> Iterator[Batch]:
         chosen: list[Scene] = []
         for _ in range(recipe.batch):
             if len(pool) < 8 or rng.integers(recipe.uses) == 0:
-                fresh = draw_scene(scene_rng(recipe.seed, worker + drawn * 64), _training_layout(rng, recipe.most))
+                fresh = draw_scene(scene_rng(recipe.seed, worker + drawn * 64), _training_layout(rng, recipe))
                 drawn += 1
                 pool = [*pool[-(recipe.held - 1) :], fresh]
             chosen.append(augment(rng, pool[int(rng.integers(len(pool)))]))
         pairs = [targets(scene) for scene in chosen]
         images = np.stack([fit(scene.pixels, recipe.side).transpose(2, 0, 1) for scene in chosen])
-        yield Batch(images, tuple(boxes for boxes, _ in pairs), tuple(kinds for _, kinds in pairs))
+        joints = tuple(joint_targets(scene) for scene in chosen)
+        yield Batch(images, tuple(boxes for boxes, _ in pairs), tuple(kinds for _, kinds in pairs), joints)
 
 
-def _training_layout(rng: Generator, most: int) -> Layout:
+def _training_layout(rng: Generator, recipe: Recipe) -> Layout:
     ratio, side = math.exp(rng.uniform(-0.3, 0.5)), rng.uniform(256, 320)
-    return Layout(round(side * math.sqrt(ratio)), round(side / math.sqrt(ratio)), 3, most)
+    return Layout(round(side * math.sqrt(ratio)), round(side / math.sqrt(ratio)), 3, recipe.most, people=recipe.people)
 
 
 def _produce(recipe: Recipe, worker: int, queue: "mp.Queue[Batch]") -> None:

@@ -23,10 +23,12 @@ from ..detection import Detection
 from ..detector import Detector
 from .annotations import category_id, document
 from .classes import LABELS
-from .export import PACKAGED
+from .evaluate_joints import JointNetwork, evaluate_joints
+from .export import PACKAGED, PACKAGED_JOINTS
 from .scenes import HELD_OUT_COUNT, HELD_OUT_SEED, Scene, draw_scene, scene_rng
 
 CARD_ID = "@cf/inflare/embedded-detector"
+JOINTS_ID = "@cf/inflare/embedded-keypoints"
 # The order of pycocotools' COCOeval.stats.
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 BATCH = 8
@@ -35,6 +37,7 @@ examples:
   python -m inflare.models.embedded.evaluate                    the shipped file, 1000 held-out scenes
   python -m inflare.models.embedded.evaluate --scenes 100       a quick look
   python -m inflare.models.embedded.evaluate --model detector.onnx --json
+  python -m inflare.models.embedded.evaluate --joints           the keypoint file: OKS AP, ellipses
 
 AP is the mean over IoU thresholds 0.50 to 0.95 and over the classes (COCO's definition); needs the extra 'eval'.
 """
@@ -53,26 +56,37 @@ class Report:
     by_class: dict[str, float]
 
 
-def load(path: Path, threads: int) -> Network:
-    """The graph in `path` as a function of uint8 [batch, H, W, 3] to logits [batch, Q, C] and boxes [batch, Q, 4]."""
+def load_all(path: Path, threads: int) -> JointNetwork:
+    """The graph in `path` as a function of uint8 [batch, H, W, 3] to every output by its name."""
     engine = cast(Any, importlib.import_module("onnxruntime"))
     options = engine.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = engine.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
 
-    def run(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        logits, boxes = session.run(["logits", "boxes"], {"images": images})
-        return logits, boxes
+    def run(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        return dict(zip(names, session.run(names, {"images": images}), strict=True))
 
     return run
 
 
-def card() -> Card:
-    """The embedded detector's card. Raises LookupError where the catalogue has none."""
-    found = Catalog.builtin().find(CARD_ID)
+def load(path: Path, threads: int) -> Network:
+    """The graph in `path` as a function of uint8 [batch, H, W, 3] to logits [batch, Q, C] and boxes [batch, Q, 4]."""
+    run = load_all(path, threads)
+
+    def detections(images: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        outputs = run(images)
+        return outputs["logits"], outputs["boxes"]
+
+    return detections
+
+
+def card(model_id: str = CARD_ID) -> Card:
+    """The card of an embedded model. Raises LookupError where the catalogue has none."""
+    found = Catalog.builtin().find(model_id)
     if found is None:
-        raise LookupError(f"no card {CARD_ID} in the catalogue; models/cards/embedded.toml holds it")
+        raise LookupError(f"no card {model_id} in the catalogue; models/cards holds it")
     return found
 
 
@@ -148,7 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", type=Path, default=PACKAGED, help="ONNX file (default: the one that ships)")
+    parser.add_argument("--model", type=Path, help="ONNX file (default: the one that ships)")
+    parser.add_argument("--joints", action="store_true", help="score people's joints with the keypoint model's card")
     parser.add_argument("--scenes", type=int, default=HELD_OUT_COUNT, help=f"default {HELD_OUT_COUNT}")
     parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help=f"default {HELD_OUT_SEED}, never trained on")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="default: one for each core")
@@ -158,7 +173,12 @@ def main(arguments: list[str] | None = None) -> int:
     from tqdm import tqdm
 
     bar: Callable[[range], Iterable[int]] = lambda steps: tqdm(steps, unit="batch")  # noqa: E731
-    report = evaluate(load(options.model, options.threads), options.scenes, options.seed, bar)
+    if options.joints:
+        network = load_all(options.model or PACKAGED_JOINTS, options.threads)
+        joints = evaluate_joints(network, card(JOINTS_ID), _png, options.scenes, options.seed, bar)
+        print(json.dumps(asdict(joints)) if options.json else joints.as_text())
+        return 0
+    report = evaluate(load(options.model or PACKAGED, options.threads), options.scenes, options.seed, bar)
     print(json.dumps(asdict(report)) if options.json else as_text(report))
     return 0
 

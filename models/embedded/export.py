@@ -7,27 +7,37 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from ..architectures import rtdetr
+from ..architectures import rtdetr, rtdetr_joints
 from .dataset import INPUT_SIDE
+from .evaluate_joints import PERSON
 
 PACKAGED = Path(__file__).parent / "detector.onnx"
+PACKAGED_JOINTS = Path(__file__).parent / "keypoints.onnx"
 EPILOG = """
-example:
+examples:
   python -m inflare.models.embedded.export --run run
+  python -m inflare.models.embedded.export --run joints    a run of train --joints gives the keypoint file
 
 Then write the printed size and hash into the model's card, and the figures that `evaluate` prints.
 """
 
 
-def export(run: Path, out: Path) -> str:
-    """Writes the graph of `run`/average to `out`. Returns its SHA-256. Raises UnsupportedCheckpoint."""
+def export(run: Path, out: Path | None = None) -> tuple[Path, str]:
+    """Writes the graph of `run`/average to `out`, or in place of the file that ships: the keypoint file where the run
+    has a keypoint head. Returns the file and its SHA-256. Raises UnsupportedCheckpoint."""
     folder = run / "average"
     # safetensors types its paths only in part.
     weights = cast(Any, importlib.import_module("safetensors.numpy")).load_file(folder / "model.safetensors")
-    model = rtdetr.build(json.loads((folder / "config.json").read_text()), weights, size=INPUT_SIDE)
+    config = json.loads((folder / "config.json").read_text())
+    joints = any(name.startswith("joint_head.") for name in weights)
+    if joints:
+        model = rtdetr_joints.build(config, weights, size=INPUT_SIDE, person=PERSON)
+    else:
+        model = rtdetr.build(config, weights, size=INPUT_SIDE)
     data = model.SerializeToString(deterministic=True)
-    out.write_bytes(data)
-    return sha256(data).hexdigest()
+    file = out or (PACKAGED_JOINTS if joints else PACKAGED)
+    file.write_bytes(data)
+    return file, sha256(data).hexdigest()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,10 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--out", type=Path, default=PACKAGED, help="file to write (default: the one that ships)")
+    parser.add_argument("--out", type=Path, help="file to write (default: the one that ships)")
     options = parser.parse_args(arguments)
-    digest = export(options.run, options.out)
-    print(f"{options.out}: size = {options.out.stat().st_size}, sha256 = {digest}")
+    file, digest = export(options.run, options.out)
+    print(f"{file}: size = {file.stat().st_size}, sha256 = {digest}")
     return 0
 
 

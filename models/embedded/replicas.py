@@ -1,7 +1,6 @@
-"""Replicas of a run, one a core: each trains alone for a few steps, then all take the mean of their weights.
+"""Replicas of a run, one a core: each takes its own batch, and all step by the mean of their gradients.
 
-One thread a replica waits for nobody inside a step; two threads in one process made only 1.3 times the steps of one
-(local SGD: Stich, "Local SGD Converges Fast and Communicates Little", 2019)."""
+One thread a replica waits for nobody inside a step; two threads in one process made only 1.3 times the steps of one."""
 
 from importlib import import_module
 from pathlib import Path
@@ -22,20 +21,19 @@ class Replicas:
                 "gloo", init_method=meeting.absolute().as_uri(), rank=rank, world_size=count
             )
 
-    def average(self, network: Any) -> None:
-        """Gives the networks of all replicas the mean of their weights and statistics."""
+    def share(self, gradients: list[Any]) -> None:
+        """Puts the mean over all replicas in place of the gradients, so that all take the same step."""
         if self.count == 1:
             return
         torch = torch_module()
-        tensors = [value for value in network.state_dict().values() if value.dtype.is_floating_point]
         with torch.no_grad():
-            flat = torch.cat([value.reshape(-1) for value in tensors])
+            flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
             self._distributed.all_reduce(flat)
             flat /= self.count
             start = 0
-            for value in tensors:
-                value.copy_(flat[start : start + value.numel()].view_as(value))
-                start += value.numel()
+            for gradient in gradients:
+                gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
+                start += gradient.numel()
 
     def largest(self, values: list[float]) -> list[float]:
         """The largest of each value over the replicas; so all stop together, at the same time and rate."""

@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from .network import torch_module
 from .replicas import Replicas
 from .trainer import Plan, Progress, Trainer
 
+SMALL_SIDE = 192
+PEOPLE = 0.4
 NEEDED = ("torch", "transformers", "scipy")
 EPILOG = """
 examples:
@@ -23,6 +26,7 @@ examples:
   python -m inflare.models.embedded.train --minutes 80 --out run         the whole recipe, two cores
   python -m inflare.models.embedded.train --minutes 80 --out run --resume  goes on after an interruption
   python -m inflare.models.embedded.train --minutes 20 --replicas 1 --workers 12   one GPU, twelve cores
+  python -m inflare.models.embedded.train --minutes 30 --joints --start run --out joints   the keypoint sibling
 then:
   python -m inflare.models.embedded.export --run run --out detector.onnx
   python -m inflare.models.embedded.evaluate --model detector.onnx
@@ -32,28 +36,25 @@ training, so a resumed run may be given more or fewer minutes than before.
 """
 
 
-def run(trainer: Trainer, plan: Plan, replicas: Replicas, batches: Callable[[], Batch]) -> None:
-    """Trains in rounds until the minutes are spent or a signal asks any replica to stop; the first replica
-    shows the progress and writes the state, the last one always."""
+def run(
+    trainer: Trainer, plan: Plan, replicas: Replicas, batches: Callable[[], Batch], until: float, asked: list[int]
+) -> None:
+    """Trains step by step until that share of the minutes is spent or a signal asks any replica to stop; the first
+    replica shows the progress and writes the state, the last one always."""
     from tqdm import tqdm
 
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: stopping.append(received))
     first, progress = replicas.rank == 0, trainer.progress
     saved = began = time.monotonic()
     before, stop = progress.seconds, False
     bar = tqdm(
         total=round(plan.minutes * 60), initial=round(before), unit="s", mininterval=5, smoothing=0, disable=not first
     )
-    while progress.seconds < plan.minutes * 60 and not stop:
-        for _ in range(plan.round_steps):
-            trainer.step(batches())
-        replicas.average(trainer.network)
+    while trainer.share < until and not stop:
+        trainer.step(batches(), replicas.share)
         now = time.monotonic()
-        stop_asked, progress.seconds = replicas.largest([float(bool(stopping)), before + now - began])
+        stop_asked, progress.seconds = replicas.largest([float(bool(asked)), before + now - began])
         stop = stop_asked > 0
-        progress.images += plan.batch * plan.round_steps * (replicas.count - 1)
+        progress.images += plan.batch * (replicas.count - 1)
         if first:
             trainer.follow()
             bar.update(round(progress.seconds) - bar.n)
@@ -71,21 +72,44 @@ def summary(progress: Progress) -> str:
     return f"step {progress.step}, {progress.images} pictures, loss {progress.loss:.2f}"
 
 
+def _part(
+    trainer: Trainer,
+    plan: Plan,
+    replicas: Replicas,
+    options: argparse.Namespace,
+    recipe: Recipe,
+    until: float,
+    asked: list[int],
+) -> None:
+    """The run on pictures of one recipe, until that share of the minutes is spent."""
+    if options.workers == 0:
+        batches = draw_batches(recipe, replicas.rank)
+        run(trainer, plan, replicas, lambda: next(batches), until, asked)
+    else:
+        stream = BatchStream(recipe, [replicas.rank + replicas.count * worker for worker in range(options.workers)])
+        run(trainer, plan, replicas, stream.next, until, asked)
+        stream.close()
+
+
 def _replica(rank: int, options: argparse.Namespace, plan: Plan) -> None:
     torch_module().set_num_threads(options.threads)
     trainer = Trainer(plan)
     if options.resume:
         trainer.resume()
+    elif options.start:
+        trainer.start_from(options.start)
     replicas = Replicas(rank, options.replicas, plan.out / f"meeting-{os.getppid()}")
     # Another seed after each resumption and in each replica: no scene is drawn twice.
-    recipe = Recipe(plan.seed + 1000 * trainer.progress.starts, plan.batch)
-    if options.workers == 0:
-        batches = draw_batches(recipe, rank)
-        run(trainer, plan, replicas, lambda: next(batches))
-    else:
-        stream = BatchStream(recipe, [rank + options.replicas * worker for worker in range(options.workers)])
-        run(trainer, plan, replicas, stream.next)
-        stream.close()
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: asked.append(received))
+    people = PEOPLE if plan.joints else 0.0
+    recipe = Recipe(plan.seed + 1000 * trainer.progress.starts, plan.batch, people=people)
+    if trainer.share < plan.small_share:
+        small = replace(recipe, seed=recipe.seed + 500, side=SMALL_SIDE)
+        _part(trainer, plan, replicas, options, small, plan.small_share, asked)
+    if not asked:
+        _part(trainer, plan, replicas, options, recipe, 1.0, asked)
     replicas.close()
     if rank == 0:
         print(f"{summary(trainer.progress)}; averaged weights in {plan.out / 'average'}")
@@ -97,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         parser.error(f"training needs {', '.join(missing)}: pip install 'inflare[train]'")
-    plan = Plan(minutes=options.minutes, seed=options.seed, out=options.out)
+    plan = Plan(minutes=options.minutes, seed=options.seed, out=options.out, joints=options.joints)
     plan.out.mkdir(parents=True, exist_ok=True)
     context = mp.get_context("spawn")
     processes = [context.Process(target=_replica, args=(rank, options, plan)) for rank in range(options.replicas)]
@@ -128,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, help="of weights and scenes (default 1; the held-out scenes have another)")
     add("--out", type=Path, default=Path("build/embedded"), help="folder of the run (default build/embedded)")
     add("--resume", action="store_true", help="go on from the state in --out")
+    add("--start", type=Path, metavar="RUN", help="begin with the averaged weights of another run, at full rate")
+    add("--joints", action="store_true", help="train a keypoint head for people, too: the embedded sibling")
     add("--replicas", type=int, default=2, help="processes that train side by side, one a core (default 2)")
     add("--threads", type=int, default=1, help="threads of each replica (default 1)")
     add("--workers", type=int, default=0, help="processes that draw for each replica (default 0: it draws itself)")

@@ -2,11 +2,15 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .classes import LABELS
 from .dataset import Batch
+from .guide import guide_loss, new_guide
+from .joints import joint_matcher, joints_loss, new_head
 from .network import averaged, follow, new_network, save_hub_layout, torch_module
 
 
@@ -20,8 +24,10 @@ class Plan:
     batch: int = 8
     rate: float = 1e-3
     warm_up: int = 200
-    # Replicas average their weights after this many steps; the average network follows then.
-    round_steps: int = 2
+    # The first part of the time goes to smaller pictures: twice as many in a minute.
+    small_share: float = 0.4
+    # Whether a keypoint head is trained on the people, beside the boxes.
+    joints: bool = False
     save_every_s: float = 150.0
 
 
@@ -44,24 +50,36 @@ class Trainer:
         torch.manual_seed(plan.seed)
         self._plan = plan
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.network: Any = new_network().to(self._device).train()
+        self.network: Any = new_network()
+        if plan.joints:
+            self.network.add_module("joint_head", new_head(self.network.config.d_model))
+        self.network.to(self._device).train()
+        self._matcher: Any = joint_matcher(self.network.config) if plan.joints else None
         self.average: Any = averaged(self.network)
-        self._optimiser: Any = torch.optim.AdamW(_groups(self.network), lr=plan.rate, betas=(0.9, 0.99), fused=True)
+        width = self.network.config.encoder_hidden_dim
+        self._guide: Any = new_guide(width, len(LABELS)).to(self._device)
+        groups = _groups([*self.network.parameters(), *self._guide.parameters()])
+        self._optimiser: Any = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.99), fused=True)
         self.progress = Progress()
 
-    def step(self, batch: Batch) -> None:
-        """One update on one batch."""
+    def step(self, batch: Batch, share: Callable[[list[Any]], None]) -> None:
+        """One update on one batch; `share` puts the mean over all replicas in place of the gradients."""
         torch = torch_module()
         for group in self._optimiser.param_groups:
             group["lr"] = self._plan.rate * self._rate()
         images = torch.from_numpy(batch.images).to(self._device).float() / 255
         outputs = self.network(pixel_values=images, labels=self._labels(batch))
         self._optimiser.zero_grad(set_to_none=True)
-        outputs.loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        loss = outputs.loss + guide_loss(self._guide, outputs.encoder_last_hidden_state, batch)
+        if self._plan.joints:
+            loss = loss + joints_loss(self.network.joint_head, outputs, batch, self._matcher)
+        loss.backward()
+        parameters = [*self.network.parameters(), *self._guide.parameters()]
+        share([parameter.grad for parameter in parameters if parameter.grad is not None])
+        norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         if math.isfinite(norm.item()):
             self._optimiser.step()
-        self._note(outputs.loss.item(), len(batch.boxes))
+        self._note(loss.item(), len(batch.boxes))
 
     @property
     def share(self) -> float:
@@ -88,9 +106,8 @@ class Trainer:
         progress.loss = loss if math.isnan(progress.loss) else 0.99 * progress.loss + 0.01 * loss
 
     def follow(self) -> None:
-        """Moves the average towards the network, after a round."""
-        rounds = self.progress.step // self._plan.round_steps
-        follow(self.average, self.network, rounds, decay=0.998**self._plan.round_steps)
+        """Moves the average towards the network, after a step."""
+        follow(self.average, self.network, self.progress.step)
 
     def save(self) -> None:
         """Writes the state to resume from, and the averaged weights in hub layout, each in one move."""
@@ -98,6 +115,7 @@ class Trainer:
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
+            "guide": self._guide.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "progress": asdict(self.progress),
         }
@@ -106,11 +124,23 @@ class Trainer:
         save_hub_layout(self.average, out / "average")
         (out / "progress.json").write_text(json.dumps(asdict(self.progress)) + "\n")
 
+    def start_from(self, run: Path) -> None:
+        """Begins with the averaged weights of another run, counts its pictures, and plans the rate anew. Raises
+        FileNotFoundError where there is no state."""
+        state = torch_module().load(run / "state.pt", map_location=self._device)
+        for network in (self.network, self.average):
+            # A head that the other run did not have keeps its first weights.
+            network.load_state_dict(state["average"], strict=not self._plan.joints)
+        self._guide.load_state_dict(state.get("guide", self._guide.state_dict()))
+        before = state["progress"]
+        self.progress = Progress(images=before["images"], starts=before["starts"] + 1)
+
     def resume(self) -> None:
         """Takes up the state in the run's folder. Raises FileNotFoundError where there is none."""
         state = torch_module().load(self._plan.out / "state.pt", map_location=self._device)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
+        self._guide.load_state_dict(state["guide"])
         self._optimiser.load_state_dict(state["optimiser"])
         for group in self._optimiser.param_groups:
             group["fused"], group["foreach"] = True, None
@@ -118,9 +148,8 @@ class Trainer:
         self.progress.starts += 1
 
 
-def _groups(network: Any) -> list[dict[str, Any]]:
+def _groups(parameters: list[Any]) -> list[dict[str, Any]]:
     """Weight decay on matrices and kernels only."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 1e-4},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

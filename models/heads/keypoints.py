@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from . import sigmoid_topk
+from . import duplicates, sigmoid_topk
 from .candidates import Candidates, Floats, sigmoid
 
 # Channels of a slot; 3 is the visible logit, 7 is already summed into the class logits by the network.
@@ -61,14 +61,16 @@ def read(
     height: int,
     trace_alpha: float = 0.2,
     clip: bool = True,
+    overlap: float | None = None,
 ) -> Posed:
     """The top-k pairs with their joints: logits [Q, C], boxes [Q, 4] cxcywh, keypoints [Q, K, 8], all raw.
 
-    `counts` gives the joints of each class id. Results keep the order they had before their scores were fused.
-    Raises ValueError where K does not fit `counts`. Source: rfdetr 1.11.2, PostProcess and
-    precision_cholesky_to_pixel_covariance.
+    `counts` gives the joints of each class id; `overlap` as in duplicates.dropped. Results keep the order they had
+    before their scores were fused. Raises ValueError where K does not fit `counts`. Source: rfdetr 1.11.2,
+    PostProcess and precision_cholesky_to_pixel_covariance.
     """
     found = sigmoid_topk.read(logits, boxes, top_k=top_k, width=width, height=height, clip=clip)
+    found = duplicates.dropped(found, overlap)
     blocks = slots(counts, keypoints.shape[1])
     scores, joints = found.scores.copy(), list[Joints | None]([None] * len(found.labels))
     for label, block in blocks.items():

@@ -83,6 +83,7 @@ def test_no_background_means_one_column_a_label() -> None:
         (changed('"square"', '"shortest-edge"'), "input.longest"),
         (changed('"square"\nsize = 64', '"shortest-edge"\nsize = 64\nlongest = 32'), "input.longest"),
         (changed("top_k = 10", ""), "head.top_k"),
+        (changed("top_k = 10", "top_k = 10\noverlap = 1.0"), "head.overlap"),
         (changed("top_k = 10", "top_k = 10\nbackground = 1"), "head.background"),
         (changed("top_k = 10", "top_k = 10\nbackground = 3"), "head.background"),
         (changed('"sigmoid-top-k"\ntop_k = 10', '"softmax"'), "head.background"),

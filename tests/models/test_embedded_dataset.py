@@ -5,8 +5,18 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from inflare.models.embedded.dataset import Batch, Recipe, augment, crop, draw_batches, fit, flip, targets
-from inflare.models.embedded.scenes import Scene, draw_scene, scene_rng
+from inflare.models.embedded.dataset import (
+    Batch,
+    Recipe,
+    augment,
+    crop,
+    draw_batches,
+    fit,
+    flip,
+    joint_targets,
+    targets,
+)
+from inflare.models.embedded.scenes import Layout, Scene, draw_scene, scene_rng
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +98,29 @@ def test_a_batch_has_one_row_of_boxes_a_label() -> None:
     batch = drawn(Recipe(4, batch=3, side=64))
     assert batch.images.shape == (3, 3, 64, 64)
     assert [len(boxes) for boxes in batch.boxes] == [len(kinds) for kinds in batch.kinds]
+
+
+def test_joint_targets_lie_where_the_scene_has_them() -> None:
+    scene = next(
+        scene
+        for scene in (draw_scene(scene_rng(3, index)) for index in range(20))
+        if any(label.joints is not None for label in scene.labels)
+    )
+    for row, label in zip(joint_targets(scene), scene.labels, strict=True):
+        expected = np.zeros((17, 3)) if label.joints is None else label.joints.rows
+        assert row * (scene.width, scene.height, 1) == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_recipe_can_ask_for_people() -> None:
+    few, many = (
+        np.concatenate(
+            [kinds for batch in islice(draw_batches(Recipe(2, 8, people=share), 0), 3) for kinds in batch.kinds]
+        )
+        for share in (0.0, 0.8)
+    )
+    assert (many == 0).mean() > (few == 0).mean() + 0.3
+
+
+def test_no_wish_for_people_leaves_scenes_as_they_were() -> None:
+    plain = draw_scene(scene_rng(5, 0), Layout(120, 100))
+    assert np.array_equal(plain.pixels, draw_scene(scene_rng(5, 0), Layout(120, 100, people=0.0)).pixels)

@@ -1,0 +1,161 @@
+"""Measures a keypoint file on held-out scenes: OKS AP of people, and how many true joints lie in the 95 % ellipse."""
+
+import contextlib
+import importlib
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..card import Card
+from ..detection import Detection
+from ..detector import Detector
+from .annotations import category_id, document
+from .scenes import Scene, draw_scene, scene_rng
+
+PERSON = 0
+# COCO's spread of each joint, the unit of object keypoint similarity (OKS): Ronchi and Perona, 2017.
+SIGMAS: NDArray[np.float32] = np.array(
+    [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89], dtype=np.float32
+) / np.float32(1000)
+# 95 % of a normal distribution in the plane lies within this squared Mahalanobis distance.
+ELLIPSE_95 = 5.991
+# Joints are counted in ellipses where a box of this score overlaps the person by this IoU.
+SURE, OVERLAP = 0.3, 0.5
+FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
+BATCH = 8
+
+JointNetwork = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
+
+
+@dataclass(frozen=True)
+class JointReport:
+    """COCO's ten keypoint figures (0..1), AP of the people's boxes, and the share of visible and of occluded true
+    joints inside the 95 % ellipse of the found ones, over `joints` of them."""
+
+    scenes: int
+    seed: int
+    people: int
+    figures: dict[str, float]
+    box_AP: float
+    joints: int
+    inside_visible: float
+    inside_occluded: float
+
+    def as_text(self) -> str:
+        """The report as a table."""
+        lines = [f"{self.scenes} scenes of seed {self.seed}, {self.people} people"]
+        lines += [f"  OKS {name:<10} {value:.3f}" for name, value in self.figures.items()]
+        lines.append(f"  box AP         {self.box_AP:.3f}")
+        lines.append(f"of {self.joints} joints in the 95 % ellipse")
+        lines += [f"  visible        {self.inside_visible:.3f}", f"  occluded       {self.inside_occluded:.3f}"]
+        return "\n".join(lines)
+
+
+class Ellipses:
+    """Counts true joints against the ellipses of the people found."""
+
+    def __init__(self) -> None:
+        self._inside: dict[int, list[bool]] = {1: [], 2: []}
+
+    def add(self, scene: Scene, detections: Sequence[Detection]) -> None:
+        """One scene: each person takes the surest detection that overlaps it well."""
+        for label in scene.labels:
+            if label.joints is None:
+                continue
+            near = [found for found in detections if found.score > SURE and _iou(label.box, found) > OVERLAP]
+            if not near:
+                continue
+            best = max(near, key=lambda found: found.score)
+            for (x, y, seen), point in zip(label.joints.rows.tolist(), best.keypoints, strict=True):
+                if seen > 0:
+                    offset = np.array([x - point.x, y - point.y])
+                    spread = np.array(point.covariance)
+                    self._inside[int(seen)].append(bool(offset @ np.linalg.solve(spread, offset) <= ELLIPSE_95))
+
+    @property
+    def joints(self) -> int:
+        return sum(map(len, self._inside.values()))
+
+    def share(self, seen: int) -> float:
+        """The share inside, 0..1, of occluded (1) or visible (2) joints; 0 where there is none."""
+        return float(np.mean(self._inside[seen])) if self._inside[seen] else 0.0
+
+
+def _iou(box: tuple[float, float, float, float], found: Detection) -> float:
+    wide = min(box[2], found.box.xmax) - max(box[0], found.box.xmin)
+    tall = min(box[3], found.box.ymax) - max(box[1], found.box.ymin)
+    shared = max(0.0, wide) * max(0.0, tall)
+    return shared / ((box[2] - box[0]) * (box[3] - box[1]) + found.box.width * found.box.height - shared)
+
+
+def evaluate_joints(
+    network: JointNetwork,
+    card: Card,
+    encode: Callable[[Scene], bytes],
+    count: int,
+    seed: int,
+    progress: Callable[[range], Iterable[int]] = iter,
+) -> JointReport:
+    """Scores `network`, read by `card`, on the first `count` scenes of `seed`, on the serving path."""
+    detector, ellipses = Detector(card), Ellipses()
+    labelled: list[tuple[str, Scene]] = []
+    results: list[dict[str, Any]] = []
+    for first in progress(range(0, count, BATCH)):
+        scenes = [draw_scene(scene_rng(seed, index)) for index in range(first, min(count, first + BATCH))]
+        prepared = [detector.prepare(encode(scene), max_pixels=10**8) for scene in scenes]
+        outputs = network(np.stack([picture.pixels for picture in prepared]))
+        for i, (scene, picture) in enumerate(zip(scenes, prepared, strict=True)):
+            raw = {name: value[i] for name, value in outputs.items()}
+            detections = detector.read(raw, width=picture.width, height=picture.height)
+            labelled.append((f"{len(labelled)}.png", scene))
+            ellipses.add(scene, detections)
+            results += [_result(len(labelled), detection) for detection in detections]
+    truth = _people_only(document(labelled))
+    figures: dict[str, float] = dict(zip(FIGURES, _score(truth, results, "keypoints"), strict=True))
+    box_ap = _score(truth, results, "bbox")[0]
+    return JointReport(
+        count,
+        seed,
+        len(truth["annotations"]),
+        figures,
+        box_ap,
+        ellipses.joints,
+        ellipses.share(2),
+        ellipses.share(1),
+    )
+
+
+def _people_only(truth: dict[str, Any]) -> dict[str, Any]:
+    person = category_id(PERSON)
+    kept = [entry for entry in truth["annotations"] if entry["category_id"] == person]
+    return {**truth, "annotations": kept, "categories": [c for c in truth["categories"] if c["id"] == person]}
+
+
+def _result(image_id: int, found: Detection) -> dict[str, Any]:
+    return {
+        "image_id": image_id,
+        "category_id": category_id(PERSON),
+        "bbox": [found.box.xmin, found.box.ymin, found.box.width, found.box.height],
+        "keypoints": [value for point in found.keypoints for value in (point.x, point.y, 1)],
+        "score": found.score,
+    }
+
+
+def _score(truth: dict[str, Any], results: list[dict[str, Any]], kind: str) -> list[float]:
+    coco = cast(Any, importlib.import_module("pycocotools.coco"))
+    scoring = cast(Any, importlib.import_module("pycocotools.cocoeval"))
+    keys = {"image_id", "category_id", "score", kind if kind == "keypoints" else "bbox"}
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress and its summary
+        known = coco.COCO()
+        known.dataset = {"info": {}, **truth}
+        known.createIndex()
+        found = known.loadRes([{key: row[key] for key in keys} for row in results])
+        run = scoring.COCOeval(known, found, kind)
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    return [float(value) for value in run.stats]

@@ -1,0 +1,161 @@
+"""The keypoint head of the embedded sibling, in training: each query's box becomes 17 joints, which look twice at the
+encoder's maps where they lie and move (after the refinement in Shi et al., "PETR", 2022), each with its covariance.
+architectures/rtdetr_joints.py writes the same head as a graph."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..coco import PERSON_KEYPOINTS
+from .dataset import Batch
+from .evaluate_joints import SIGMAS
+from .network import torch_module
+
+JOINTS = len(PERSON_KEYPOINTS)
+WIDTH = 64
+ROUNDS = 2
+LEVELS = 3
+# Weights of the parts of the loss: distance of every round, OKS, whether a joint is there, and the likelihood.
+SHARES = (5.0, 3.0, 0.5, 0.25)
+
+
+def new_head(dimension: int) -> Any:
+    """The layers, for queries and maps of `dimension` channels."""
+    nn: Any = import_module("torch.nn")
+
+    def two(outputs: int) -> Any:
+        return nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Linear(WIDTH, outputs))
+
+    layers = {"tokens": nn.Linear(dimension, JOINTS * WIDTH), "names": nn.Embedding(JOINTS, WIDTH), "start": two(2)}
+    for turn in range(ROUNDS):
+        layers[f"read_{turn}"] = nn.ModuleList([nn.Conv2d(dimension, WIDTH, 1) for _ in range(LEVELS)])
+        layers[f"mix_{turn}"] = nn.Linear(JOINTS, JOINTS)
+        layers[f"think_{turn}"] = nn.Sequential(
+            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 2 * WIDTH), nn.SiLU(), nn.Linear(2 * WIDTH, WIDTH)
+        )
+        layers[f"move_{turn}"] = nn.Linear(WIDTH, 2)
+        nn.init.zeros_(layers[f"move_{turn}"].weight)
+    layers["sure"] = two(5)
+    return nn.ModuleDict(layers)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Joints of N boxes a picture: `places` [B, N, K, 2] in 0..1 after each round, the last one final; `there` and
+    `seen` logits [B, N, K]; `factor` [B, N, K, 3], the precision's Cholesky factor in units of the box as
+    (log m11, m21 / m11, log m22)."""
+
+    places: tuple[Any, ...]
+    there: Any
+    seen: Any
+    factor: Any
+
+
+def find(head: Any, hidden: Any, boxes: Any, maps: Any) -> Found:
+    """The joints of queries `hidden` [B, N, d] with `boxes` [B, N, 4] cxcywh, read from `maps` [B, d, H, W] each."""
+    functional: Any = import_module("torch.nn.functional")
+    batch, count = hidden.shape[:2]
+    tokens = head["tokens"](hidden).view(batch, count, JOINTS, WIDTH) + head["names"].weight
+    centre, size = boxes[..., None, :2], boxes[..., None, 2:].clamp(min=1e-3)
+    place = centre + head["start"](tokens) * size
+    places = [place]
+    for turn in range(ROUNDS):
+        grid = 2 * place.detach() - 1
+        for read, level in zip(head[f"read_{turn}"], maps, strict=True):
+            tokens = tokens + functional.grid_sample(read(level), grid, align_corners=False).permute(0, 2, 3, 1)
+        tokens = tokens + head[f"mix_{turn}"](tokens.transpose(2, 3)).transpose(2, 3)
+        tokens = tokens + head[f"think_{turn}"](tokens)
+        place = place.detach() + head[f"move_{turn}"](tokens) * size
+        places.append(place)
+    sure = head["sure"](tokens)
+    return Found(tuple(places), sure[..., 0], sure[..., 1], sure[..., 2:])
+
+
+def joints_loss(head: Any, outputs: Any, batch: Batch, matcher: Any) -> Any:
+    """The loss of the joints of the people that `matcher` gives queries of the last decoder layer; the sum over
+    people divided by their number."""
+    torch = torch_module()
+    device = outputs.logits.device
+    queries = batch_queries(outputs)
+    labels = [
+        {"class_labels": torch.from_numpy(kinds).to(device), "boxes": torch.from_numpy(boxes).to(device)}
+        for boxes, kinds in zip(batch.boxes, batch.kinds, strict=True)
+    ]
+    hidden, logits, boxes = (value[:, -queries:] for value in _last(outputs))
+    pairs = matcher({"logits": logits.detach(), "pred_boxes": boxes.detach()}, labels)
+    chosen, truth, known = _people(pairs, batch)
+    if not known.any():
+        return 0 * hidden.sum()
+    index = torch.from_numpy(chosen).to(device)[..., None]
+    hidden = hidden.gather(1, index.expand(-1, -1, hidden.shape[2]))
+    boxes = boxes.gather(1, index.expand(-1, -1, 4)).detach()
+    found = find(head, hidden, boxes, outputs.encoder_last_hidden_state)
+    keep = torch.from_numpy(known).to(device)
+    return _loss(found, boxes, torch.from_numpy(truth).to(device), keep) / keep.sum()
+
+
+def joint_matcher(config: Any) -> Any:
+    """transformers' Hungarian matcher of RT-DETR: the pairs of the last layer, as its own loss finds them."""
+    return import_module("transformers.loss.loss_rt_detr").RTDetrHungarianMatcher(config)
+
+
+def batch_queries(outputs: Any) -> int:
+    """How many queries are the network's own; those before them are the denoising ones of training."""
+    meta = outputs.denoising_meta_values
+    return int(meta["dn_num_split"][1]) if meta else int(outputs.pred_boxes.shape[1])
+
+
+def _last(outputs: Any) -> tuple[Any, Any, Any]:
+    return outputs.intermediate_hidden_states[:, -1], outputs.logits, outputs.pred_boxes
+
+
+def _people(pairs: Any, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+    """Queries of people [B, N], their joints [B, N, K, 3] and which of the N are real."""
+    found: list[list[tuple[int, NDArray[np.float32]]]] = []
+    for (queries, truths), joints in zip(pairs, batch.joints, strict=True):
+        matched = zip(queries.tolist(), truths.tolist(), strict=True)
+        found.append([(query, joints[figure]) for query, figure in matched if (joints[figure, :, 2] > 0).any()])
+    most = max(1, *(len(people) for people in found))
+    chosen = np.zeros((len(found), most), dtype=np.int64)
+    truth = np.zeros((len(found), most, JOINTS, 3), dtype=np.float32)
+    known = np.zeros((len(found), most), dtype=np.bool_)
+    for row, people in enumerate(found):
+        for column, (query, joints) in enumerate(people):
+            chosen[row, column], truth[row, column], known[row, column] = query, joints, True
+    return chosen, truth, known
+
+
+def _loss(found: Found, boxes: Any, truth: Any, keep: Any) -> Any:
+    torch = torch_module()
+    functional = torch.nn.functional
+    labelled = (truth[..., 2] > 0) & keep[..., None]
+    count = labelled.sum(dim=-1).clamp(min=1)
+    size = boxes[..., None, 2:].clamp(min=1e-3)
+    distances = [((place - truth[..., :2]) / size).abs().sum(dim=-1) for place in found.places]
+    near = sum((distance * labelled).sum(dim=-1) / count for distance in distances)
+    sigmas = torch.from_numpy(SIGMAS).to(boxes.device)
+    area = 0.5 * boxes[..., 2] * boxes[..., 3]
+    square = (found.places[-1] - truth[..., :2]).square().sum(dim=-1)
+    oks = torch.exp(-square / (8 * area[..., None].clamp(min=1e-5) * sigmas**2))
+    missed = ((1 - oks) * labelled).sum(dim=-1) / count
+    there = functional.binary_cross_entropy_with_logits(found.there, labelled.float(), reduction="none").mean(dim=-1)
+    seen = functional.binary_cross_entropy_with_logits(found.seen, (truth[..., 2] > 1).float(), reduction="none")
+    unlikely = (_unlikelihood(found, truth, size) * labelled).sum(dim=-1) / count
+    parts = (near, missed, there + seen.mean(dim=-1), unlikely)
+    total: Any = 0.0
+    for share, part in zip(SHARES, parts, strict=True):
+        total = total + share * (part * keep).sum()
+    return total
+
+
+def _unlikelihood(found: Found, truth: Any, size: Any) -> Any:
+    """-log of the normal density at the true joint, less its constant; the places take no gradient from it."""
+    offset = (truth[..., :2] - found.places[-1].detach()) / size
+    log_first, lean, log_second = found.factor.unbind(dim=-1)
+    first, second = log_first.exp(), log_second.exp()
+    u = first * (offset[..., 0] + lean * offset[..., 1])
+    v = second * offset[..., 1]
+    return 0.5 * (u.square() + v.square()).clamp(max=50) - log_first - log_second

@@ -1,0 +1,92 @@
+"""The embedded sibling's keypoint head: the graph that ships against the layers that were trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inflare.models.architectures import rtdetr_joints
+from inflare.models.embedded import joints
+from inflare.models.embedded.dataset import Recipe, draw_batches
+from inflare.models.embedded.evaluate import load_all
+from inflare.models.embedded.network import new_network
+from inflare.models.embedded.trainer import Plan, Trainer
+
+from .references import layout_in_memory, torch
+
+pytestmark = pytest.mark.filterwarnings("ignore:You'd better set embed_dim")  # about the speed of the CUDA kernel
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    torch.manual_seed(3)
+    made = new_network(queries=84)  # every place: ties among proposals decide nothing
+    made.add_module("joint_head", joints.new_head(made.config.d_model))
+    for parameter in made.joint_head.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return made.eval()
+
+
+def test_the_graph_finds_the_joints_of_the_layers(network: Any, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), dtype=np.uint8)
+    with torch.no_grad():
+        seen = network(pixel_values=torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
+        hidden = seen.intermediate_hidden_states[:, -1]
+        found = joints.find(network.joint_head, hidden, seen.pred_boxes, seen.encoder_last_hidden_state)
+    config, weights = network.config.to_dict(), layout_in_memory(network)
+    file = tmp_path / "joints.onnx"
+    file.write_bytes(rtdetr_joints.build(config, weights, size=SIZE, person=0).SerializeToString())
+    outputs = load_all(file, threads=1)(images)
+    for picture in range(len(images)):
+        # Proposals of equal score may change places; a query is known by its box.
+        distance = np.abs(outputs["boxes"][picture][:, None] - seen.pred_boxes[picture].numpy()[None]).max(axis=2)
+        rows = distance.argmin(axis=0)
+        points = outputs["keypoints"][picture][rows]
+        assert points[..., :2] == pytest.approx(found.places[-1][picture].numpy(), abs=1e-4)
+        assert points[..., 2] == pytest.approx(found.there[picture].numpy(), abs=1e-4)
+        width, height = (np.maximum(seen.pred_boxes[picture, :, None, axis].numpy(), 1e-3) for axis in (2, 3))
+        factor = found.factor[picture].numpy()
+        assert points[..., 4] + np.log(width) == pytest.approx(factor[..., 0], abs=1e-4)
+        assert points[..., 5] * height == pytest.approx(factor[..., 1] * np.exp(factor[..., 0]), abs=1e-3)
+        assert points[..., 6] + np.log(height) == pytest.approx(factor[..., 2], abs=1e-4)
+
+
+def test_training_moves_every_part_of_the_head(tmp_path: Path) -> None:
+    trainer = Trainer(Plan(minutes=1, seed=1, out=tmp_path, batch=2, joints=True))
+    before = {name: value.clone() for name, value in trainer.network.joint_head.state_dict().items()}
+    batches = draw_batches(Recipe(1, 2, side=SIZE, people=0.9), 0)
+    for _ in range(2):
+        trainer.step(next(batches), lambda gradients: None)
+    after = trainer.network.joint_head.state_dict()
+    assert [name for name, value in before.items() if torch.equal(value, after[name])] == []
+
+
+def test_a_run_goes_on_from_its_state(tmp_path: Path) -> None:
+    plan = Plan(minutes=1, seed=1, out=tmp_path, batch=2, joints=True)
+    first = Trainer(plan)
+    first.step(next(draw_batches(Recipe(1, 2, side=SIZE), 0)), lambda gradients: None)
+    first.follow()
+    first.save()
+    second = Trainer(plan)
+    second.resume()
+    assert second.progress.images == 2
+    ours, theirs = second.average.state_dict(), first.average.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_run_can_begin_with_a_detector(tmp_path: Path) -> None:
+    folder = tmp_path / "detector"
+    folder.mkdir()
+    detector = Trainer(Plan(minutes=1, seed=1, out=folder, batch=2))
+    detector.step(next(draw_batches(Recipe(1, 2, side=SIZE), 0)), lambda gradients: None)
+    detector.save()
+    sibling = Trainer(Plan(minutes=1, seed=2, out=tmp_path, batch=2, joints=True))
+    sibling.start_from(folder)
+    weights = sibling.network.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in detector.average.state_dict().items())
+    assert sibling.progress.images == 2
