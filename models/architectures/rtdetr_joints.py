@@ -15,6 +15,8 @@ from ..graph.layers import activate, layer_norm
 from .rtdetr import UNREAD, Builder, Config, Written
 from .weights import Weights
 
+HEAD: Final = "joint_head"
+"""What the names of the keypoint head's weights begin with."""
 LEAST_SIDE: Final = 1e-3
 """Boxes are taken to be at least this wide and high, in units of the image."""
 
@@ -27,7 +29,7 @@ def build(config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]], *, siz
     builder = Builder(graph, shape, every)
     written = builder.write(Normalisation(), shape.decoder_layers)
     with graph.scope("joints"):
-        head = _Head(graph, every.below("joint_head"), written)
+        head = _Head(graph, every.below(HEAD), written)
         keypoints = head.write()
     graph.output(
         "logits", graph.op("Gather", written.logits, graph.constant([person]), axis=2), ["batch", shape.queries, 1]

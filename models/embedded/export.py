@@ -16,24 +16,24 @@ PACKAGED_JOINTS = Path(__file__).parent / "keypoints.onnx"
 EPILOG = """
 examples:
   python -m inflare.models.embedded.export --run run
-  python -m inflare.models.embedded.export --run joints    a run of train --joints gives the keypoint file
+  python -m inflare.models.embedded.export --run run --joints    the keypoint file of a run of train --joints
 
 Then write the printed size and hash into the model's card, and the figures that `evaluate` prints.
 """
 
 
-def export(run: Path, out: Path | None = None) -> tuple[Path, str]:
-    """Writes the graph of `run`/average to `out`, or in place of the file that ships: the keypoint file where the run
-    has a keypoint head. Returns the file and its SHA-256. Raises UnsupportedCheckpoint."""
+def export(run: Path, out: Path | None = None, *, joints: bool = False) -> tuple[Path, str]:
+    """Writes the detector of `run`/average, or its keypoint sibling where `joints`, to `out` or in place of the file
+    that ships. Returns the file and its SHA-256. Raises UnsupportedCheckpoint."""
     folder = run / "average"
     # safetensors types its paths only in part.
     weights = cast(Any, importlib.import_module("safetensors.numpy")).load_file(folder / "model.safetensors")
     config = json.loads((folder / "config.json").read_text())
-    joints = any(name.startswith("joint_head.") for name in weights)
     if joints:
         model = rtdetr_joints.build(config, weights, size=INPUT_SIDE, person=PERSON)
     else:
-        model = rtdetr.build(config, weights, size=INPUT_SIDE)
+        plain = {name: value for name, value in weights.items() if not name.startswith(rtdetr_joints.HEAD)}
+        model = rtdetr.build(config, plain, size=INPUT_SIDE)
     data = model.SerializeToString(deterministic=True)
     file = out or (PACKAGED_JOINTS if joints else PACKAGED)
     file.write_bytes(data)
@@ -49,9 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--run", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--joints", action="store_true", help="write the keypoint sibling of a run that trained one")
     parser.add_argument("--out", type=Path, help="file to write (default: the one that ships)")
     options = parser.parse_args(arguments)
-    file, digest = export(options.run, options.out)
+    file, digest = export(options.run, options.out, joints=options.joints)
     print(f"{file}: size = {file.stat().st_size}, sha256 = {digest}")
     return 0
 

@@ -18,7 +18,7 @@ from .replicas import Replicas
 from .trainer import Plan, Progress, Trainer
 
 SMALL_SIDE = 192
-PEOPLE = 0.4
+PEOPLE = 0.25
 NEEDED = ("torch", "transformers", "scipy")
 EPILOG = """
 examples:
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         parser.error(f"training needs {', '.join(missing)}: pip install 'inflare[train]'")
-    plan = Plan(minutes=options.minutes, seed=options.seed, out=options.out, joints=options.joints)
+    plan = Plan(minutes=options.minutes, seed=options.seed, out=options.out, rate=options.rate, joints=options.joints)
     plan.out.mkdir(parents=True, exist_ok=True)
     context = mp.get_context("spawn")
     processes = [context.Process(target=_replica, args=(rank, options, plan)) for rank in range(options.replicas)]
@@ -153,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("build/embedded"), help="folder of the run (default build/embedded)")
     add("--resume", action="store_true", help="go on from the state in --out")
     add("--start", type=Path, metavar="RUN", help="begin with the averaged weights of another run, at full rate")
+    add("--rate", type=float, default=Plan.rate, help=f"of learning, at its highest (default {Plan.rate})")
     add("--joints", action="store_true", help="train a keypoint head for people, too: the embedded sibling")
     add("--replicas", type=int, default=2, help="processes that train side by side, one a core (default 2)")
     add("--threads", type=int, default=1, help="threads of each replica (default 1)")
