@@ -123,8 +123,10 @@ class _Talk:
 
     async def _read(self, asked: Asked) -> None:
         ending = asyncio.create_task(self.end.wait())
+        late = 0  # frames taken after the end: a caller who never pauses must end too
         try:
-            while (body := await self._next(ending)) is not None:
+            while late < WINDOW and (body := await self._next(ending)) is not None:
+                late += self.end.is_set()
                 self._answers.put_nowait(asyncio.create_task(self._answer(asked, self.frames, body)))
                 self.frames += 1
         finally:

@@ -105,13 +105,17 @@ def check_origin(connection: HTTPConnection) -> None:
     """Where nobody needs a token, any page that a browser of this machine shows could connect, and WebSockets know no
     same-origin rule: only pages from this machine may. Raises Forbidden."""
     origin = connection.headers.get("origin")
-    if origin is None or _local(urlsplit(origin).hostname or ""):
+    if origin is None or _local(origin):
         return
     remedy = 'serve it from localhost, or set auth.mode = "tokens"'
     raise faults.Forbidden(f"a page from {origin[:100]} may not use an open runtime: {remedy}")
 
 
-def _local(host: str) -> bool:
+def _local(origin: str) -> bool:
+    try:
+        host = urlsplit(origin).hostname or ""
+    except ValueError:  # brackets around what is no address
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -194,7 +194,9 @@ def test_frames_are_counted_and_told(settings: Make) -> None:
     assert (told["method"], told["status"], told["model"], in_flight) == ("FRAME", 200, spots.MODEL, 0)
 
 
-@pytest.mark.parametrize("origin", ["https://example.com", "null", "http://localhost.example.com", "http://10.0.0.1"])
+@pytest.mark.parametrize(
+    "origin", ["https://example.com", "null", "http://localhost.example.com", "http://10.0.0.1", "http://["]
+)
 def test_a_page_from_elsewhere_may_not_use_an_open_runtime(settings: Make, origin: str) -> None:
     told, code = talk(settings(), farewell, headers={"origin": origin})
     assert (told["status"], code) == (403, 1008)
@@ -283,6 +285,19 @@ def test_noise_ends_its_own_connection_only(tmp_path: Path, noise: bytes) -> Non
             found = wire.hear()
         _, log = stop(process)
     assert isinstance(found, dict) and found["status"] == 200 and "Traceback" not in log
+
+
+def test_a_caller_that_never_pauses_is_ended_too(settings: Make) -> None:
+    async def work(app: App, line: Line) -> list[int | None]:
+        for _ in range(4 * WINDOW):
+            line.say(BRIGHT)
+        app.streams.close()
+        told = [await line.answer()]
+        while told[-1]["frame"] is not None:
+            told.append(await line.answer())
+        return [each["frame"] for each in told]
+
+    assert talk(settings(), work) == [*range(WINDOW), None]
 
 
 def test_a_server_that_stops_answers_what_arrived_and_says_goodbye(tmp_path: Path) -> None:
