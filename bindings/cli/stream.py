@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...runtime.engine import Answer, Engine
     from ..streams.frames import Frame, Pixels, Seen
     from ..streams.recorder import Recorder
+    from ..streams.sources import Source
     from ..streams.stream import Stream
     from ..streams.window import Window
 
@@ -153,6 +154,7 @@ async def _watch(settings: Settings, wish: Wish) -> bool:
     from ..streams.stream import Stream
 
     source = source_of(wish.source)
+    _check_target(wish, source)
     async with looking(settings) as engine:
         card = known_card(engine.catalog, wish.model)
 
@@ -163,6 +165,12 @@ async def _watch(settings: Settings, wish: Wish) -> bool:
         with _interruptible(watched) as interrupted:
             await _shown(watched, card, wish, settings)
         return bool(interrupted) and not source.live
+
+
+def _check_target(wish: Wish, source: Source) -> None:
+    """A film that is read cannot be written over: neither would be left."""
+    if wish.out is not None and source.kind == "file" and wish.out.exists() and wish.out.samefile(source.address):
+        raise click.UsageError(f"--out {wish.out} is the film that is read: name another file.")
 
 
 async def _look(engine: Engine, card: Card, style: Style, frame: Frame) -> Answer:

@@ -64,11 +64,11 @@ def _opening(source: Source, cameras: Cameras | None) -> Opening:
     if source.kind == "webcam":
         found = cameras or Cameras.of_platform()
         path = found.path.format(source.address) if source.address.isdigit() else source.address
-        return Opening(path, found.format, low_delay=True)
+        return Opening(path, found.format, low_delay=True, name=str(source))
     options = {"protocol_whitelist": _PROTOCOLS, "analyzeduration": str(_PROBE_US), "fflags": "nobuffer"}
     if source.address.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"  # packets that come late come, and a server that died is noticed
-    return Opening(source.address, None, options, _OPEN_S, _READ_S, low_delay=True)
+    return Opening(source.address, None, options, _OPEN_S, _READ_S, low_delay=True, name=str(source))
 
 
 class Folder:

@@ -60,4 +60,8 @@ def source_of(given: str | int | os.PathLike[str]) -> Source:
 def _url(scheme: str, text: str) -> Source:
     if scheme not in SCHEMES:
         raise StreamError(f"{scheme}://", "not a stream that is understood", f"Known are {', '.join(SCHEMES)}")
+    try:
+        urlsplit(text)
+    except ValueError as error:
+        raise StreamError(f"{scheme}://", f"not a URL ({error})", "Write rtsp://host:port/path") from error
     return Source("url", text)

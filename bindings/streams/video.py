@@ -27,7 +27,8 @@ _CODECS = (("libx264", {"preset": "veryfast", "crf": "20", "tune": "zerolatency"
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How FFmpeg is asked for a source. format: None lets it find out. open_s, read_s: seconds it may be silent."""
+    """How FFmpeg is asked for a source. format: None lets it find out. open_s, read_s: seconds it may be silent.
+    name: what people are told of it, such as a URL without its password."""
 
     address: str
     format: str | None = None
@@ -35,6 +36,7 @@ class Opening:
     open_s: float | None = None
     read_s: float | None = None
     low_delay: bool = False
+    name: str = ""
 
 
 class Video:
@@ -42,7 +44,7 @@ class Video:
 
     def __init__(self, opening: Opening, counts: Counts) -> None:
         av = _library()
-        self._address, self._counts, self._errors = opening.address, counts, av.error.FFmpegError
+        self._name, self._counts, self._errors = opening.name or opening.address, counts, av.error.FFmpegError
         try:
             self._container: InputContainer = av.open(
                 opening.address,
@@ -54,7 +56,7 @@ class Video:
             raise self._broken(error) from error
         if not self._container.streams.video:
             self._container.close()
-            raise StreamError(opening.address, "holds no video", "Give a file or stream with pictures")
+            raise StreamError(self._name, "holds no video", "Give a file or stream with pictures")
         self._stream: VideoStream = self._container.streams.video[0]
         # Frames decoded in parallel come out later; slices do not.
         self._stream.thread_type = cast(Any, "SLICE" if opening.low_delay else "AUTO")
@@ -97,8 +99,8 @@ class Video:
             return []
 
     def _broken(self, error: Exception) -> StreamError:
-        reason = getattr(error, "strerror", None) or str(error)
-        return StreamError(self._address, f"cannot be read as video ({reason})", "Check that it is there and whole")
+        reason = getattr(error, "strerror", None) or type(error).__name__  # its text may quote the address
+        return StreamError(self._name, f"cannot be read as video ({reason})", "Check that it is there and whole")
 
 
 def _upright(frame: VideoFrame) -> Pixels:
@@ -126,6 +128,7 @@ class Film:
         except (self._av.error.FFmpegError, OSError) as error:
             raise self._failed(error) from error
         self._stream: Any = None
+        self._made = not path.exists()
         self._last = -1
 
     def write(self, pixels: Pixels, time: float, rate: float | None = None) -> None:
@@ -142,13 +145,13 @@ class Film:
         self._encode(stream, frame)
 
     def close(self) -> None:
-        """Write what is still on the way, and the index; a file without a frame is taken away. Raises StreamError."""
+        """Write what is still on the way, and the index; without a frame no file is left behind. Raises StreamError."""
         try:
             if self._stream is not None:
                 self._encode(self._stream, None)
         finally:
             self._container.close()
-        if self._stream is None:
+        if self._stream is None and self._made:
             self._path.unlink(missing_ok=True)
 
     def _encode(self, stream: Any, frame: VideoFrame | None) -> None:

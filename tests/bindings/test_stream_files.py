@@ -167,6 +167,18 @@ def test_a_film_without_a_frame_is_no_file(tmp_path: Path) -> None:
     assert not (tmp_path / "none.mp4").exists()
 
 
+def test_a_film_that_was_there_stays_until_a_frame_takes_its_place(short: Path) -> None:
+    before = short.read_bytes()
+    Film(short).close()
+    assert short.read_bytes() == before
+
+
+def test_a_film_is_not_written_over_itself(short: Path, home: Path) -> None:
+    before = short.read_bytes()
+    result = stream(short, home, "--out", short)
+    assert (result.exit_code, short.read_bytes()) == (2, before)
+
+
 @pytest.mark.parametrize(
     ("source", "options", "code"),
     [

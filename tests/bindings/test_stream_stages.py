@@ -14,7 +14,7 @@ import pytest
 
 from inflare.bindings.streams.buffer import Buffer
 from inflare.bindings.streams.errors import StreamError
-from inflare.bindings.streams.feeds import Cameras, Folder
+from inflare.bindings.streams.feeds import Cameras, Folder, open_feed
 from inflare.bindings.streams.frames import About, Counts, Frame, Picture, Seen
 from inflare.bindings.streams.pace import Pace, Rule
 from inflare.bindings.streams.reader import FIRST_WAIT_S, LONGEST_WAIT_S, Clocks, Reader
@@ -47,7 +47,7 @@ def test_a_source_is_known_by_its_looks(given: str | int, kind: str, live: bool)
     assert (source.kind, source.live) == (kind, live)
 
 
-@pytest.mark.parametrize("given", ["nothing.mp4", "ftp://host/film", "concat:a|b"])
+@pytest.mark.parametrize("given", ["nothing.mp4", "ftp://host/film", "concat:a|b", "rtsp://[door"])
 def test_a_source_that_is_none_is_refused(given: str) -> None:
     with pytest.raises(StreamError):
         source_of(given)
@@ -55,6 +55,13 @@ def test_a_source_that_is_none_is_refused(given: str) -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert str(Source("url", "rtsp://me:secret@camera:8554/door")) == "rtsp://camera:8554/door"
+
+
+def test_nor_is_it_where_the_source_does_not_answer() -> None:
+    pytest.importorskip("av")
+    with pytest.raises(StreamError) as raised:
+        open_feed(source_of("rtsp://me:secret@127.0.0.1:1/door"), Counts(), max_pixels=1)
+    assert raised.value.value == "rtsp://127.0.0.1:1/door" and "secret" not in str(raised.value)
 
 
 def test_every_nth_frame() -> None:
