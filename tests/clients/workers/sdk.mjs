@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-const [from, baseURL, image, account] = process.argv.slice(2);
+const [from, baseURL, image, account, names] = process.argv.slice(2);
 const Cloudflare = createRequire(`${from}/`)("cloudflare");
 const MODEL = "@local/spots";
 const octets = [...readFileSync(image)];
@@ -40,5 +40,41 @@ await attempt("schema", () => client.ai.models.schema.get({ account_id: account,
 await attempt("bad input", () => client.ai.run(MODEL, { account_id: account, image: [1, 256] }));
 await attempt("unknown model", () => client.ai.run("@cf/nobody/nothing", { account_id: account, image: [1] }));
 await attempt("malformed account", () => client.ai.run(MODEL, { account_id: "not an account", image: [1] }));
-found.statuses = statuses;
+found.statuses = [...statuses];
+
+// Every error once, made on purpose.
+const hasty = new Cloudflare({ baseURL, apiToken: "any", maxRetries: 0 });
+const all = { account_id: account };
+for (const name of names.split(",")) {
+  await attempt(`injected ${name}`, () => hasty.ai.models.list(all, { headers: { "inflare-inject": name } }));
+}
+
+// A retry that is told how long to wait.
+const times = [];
+const timed = (...call) => {
+  times.push(performance.now());
+  return globalThis.fetch(...call);
+};
+const told = new Cloudflare({ baseURL, apiToken: "any", maxRetries: 1, fetch: timed });
+await attempt("retried", () => told.ai.models.list(all, { headers: { "inflare-inject": "rate_limited" } }));
+found.waited = times[1] - times[0];
+
+// A retry whose first answer was lost on its way.
+const charged = async () => {
+  const answer = await globalThis.fetch(new URL(`/v1/usage?model=${encodeURIComponent(MODEL)}`, baseURL));
+  return (await answer.json()).requests;
+};
+found.sent = 0;
+const lossy = async (...call) => {
+  const response = await globalThis.fetch(...call);
+  await response.clone().arrayBuffer();
+  if (found.sent++ === 0) throw new TypeError("the connection was lost");
+  return response;
+};
+const keyed = new Cloudflare({ baseURL, apiToken: "any", maxRetries: 1, fetch: lossy });
+const before = await charged();
+await attempt("kept", () =>
+  keyed.ai.run(MODEL, { account_id: account, image: octets }, { headers: { "idempotency-key": "cloudflare-node" } }),
+);
+found.charged = (await charged()) - before;
 console.log(JSON.stringify(found));
