@@ -44,7 +44,7 @@ _UNSERVED: Mapping[str, str] = {
 }
 _PARSED_INLINE = 1 << 14  # bytes; longer JSON is read off the event loop
 _PACKED_IMAGE = b"\xa5image"  # msgpack's fixstr
-_PACKED_BYTES = (0xC5, 0xC6)  # msgpack's bin 16 and bin 32
+_PACKED_BYTES = {0xC5: 2, 0xC6: 4}  # msgpack's bin 16 and bin 32: bytes of their length
 
 
 def render_error(fault: faults.Fault) -> Response:
@@ -153,9 +153,13 @@ async def _payload(request: Request, body: bytes | bytearray, engine: Engine, ca
 
 
 def _is_quick(body: bytes | bytearray) -> bool:
-    """Whether a long body is a msgpack map whose image is one run of bytes: no work, and a thread would cost more."""
-    at = body.find(_PACKED_IMAGE, 0, 256)
-    return is_msgpack_map(body[0]) and at >= 0 and body[at + len(_PACKED_IMAGE)] in _PACKED_BYTES
+    """Whether a long body is a msgpack map that is little but its image, one run of bytes: no work, and a thread would
+    cost more."""
+    at = body.find(_PACKED_IMAGE, 0, 256) + len(_PACKED_IMAGE)
+    digits = _PACKED_BYTES.get(body[at]) if at >= len(_PACKED_IMAGE) and is_msgpack_map(body[0]) else None
+    if digits is None:
+        return False
+    return len(body) - int.from_bytes(body[at + 1 : at + 1 + digits]) <= _PARSED_INLINE
 
 
 def _wrapped_payload(body: bytes | bytearray, card: Card) -> Payload:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import httpx
+import msgpack
 import pytest
 
 from inflare.runtime import faults
+from inflare.runtime.engine import Engine
 from inflare.runtime.http.app import App
 from inflare.runtime.http.cloudflare import WIRES
 from inflare.runtime.http.workers import render_error
@@ -18,6 +20,7 @@ from inflare.schemas.validate import schema
 from tests import spots
 
 Request = Callable[..., httpx.Response]
+pack = cast(Callable[[object], bytes], msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
 
 BRIGHT = spots.png(255)
 MODEL = {"cf-consn-model-id": spots.MODEL, "cf-consn-sdk-version": "2.0.0"}
@@ -123,6 +126,22 @@ def test_form_data_is_read_as_a_stream(request_to: Request) -> None:
 def test_a_large_body_is_read_off_the_event_loop_to_the_same_end(request_to: Request) -> None:
     image = BRIGHT + bytes(1 << 15)  # decoders ignore what follows the end of a PNG
     assert len(request_to("POST", "/run", headers=JSON, content=wrapped(list(image))).json()) == 3
+
+
+@pytest.mark.parametrize(("image", "beside", "times"), [(1 << 15, 0, 1), (1 << 12, 1 << 15, 2)])
+def test_a_packed_image_is_read_at_once_but_not_much_beside_it(
+    request_to: Request, monkeypatch: pytest.MonkeyPatch, image: int, beside: int, times: int
+) -> None:
+    aside, works = Engine.aside, list[Callable[[], Any]]()
+
+    async def counted(engine: Engine, work: Callable[[], Any]) -> Any:
+        works.append(work)  # one of them decodes the picture
+        return await aside(engine, work)
+
+    monkeypatch.setattr(Engine, "aside", counted)
+    body = pack({"inputs": {"image": BRIGHT + bytes(image)}, "options": {"gateway": [0] * beside}})
+    assert request_to("POST", "/run", headers=MODEL, content=body).status_code == 200
+    assert len(works) == times
 
 
 def test_the_sdk_of_2024_is_served(request_to: Request) -> None:
