@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -50,8 +51,16 @@ def _check(text: str, section: str, name: str, value: str) -> None:
 
 
 def write_setting(file: Path, key: str, value: str) -> None:
-    """Set it in `file`, which is made where it is not there. Raises ConfigError and OSError."""
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    """Set it in `file`, which is made where it is not there and keeps who may read it where it is. Raises ConfigError
+    and OSError."""
+    file = file.resolve()  # what a link points to changes, not the link
+    made = with_setting(file.read_text(encoding="utf-8") if file.is_file() else "", key, value)
     draft = file.with_name(f".{file.name}.new")
-    draft.write_text(with_setting(text, key, value), encoding="utf-8")
-    draft.replace(file)
+    try:
+        draft.touch()
+        if file.is_file():
+            shutil.copymode(file, draft)
+        draft.write_text(made, encoding="utf-8")
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -43,3 +43,19 @@ def test_the_repositorys_own_file_takes_it(tmp_path: Path) -> None:
     file.write_text((Path(__file__).parents[2] / FILE_NAME).read_text())
     write_setting(file, KEY, VALUE)
     assert load(file, {}, {}, tmp_path).settings.runtime.widths == (2, 1)
+
+
+def test_nobody_else_may_read_it_afterwards(tmp_path: Path) -> None:
+    file = tmp_path / FILE_NAME
+    file.write_text('[ledger]\ndatabase = "postgresql://me:secret@host/db"\n')
+    file.chmod(0o600)
+    write_setting(file, KEY, VALUE)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    file, link = tmp_path / "real.toml", tmp_path / FILE_NAME
+    file.write_text("")
+    link.symlink_to(file)
+    write_setting(link, KEY, VALUE)
+    assert link.is_symlink() and "widths" in file.read_text()
