@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .exits import ModelFailure
+from .exits import MachineFailure, ModelFailure
 
 if TYPE_CHECKING:
     from ...models.card import Card
     from ...models.catalog import Catalog
+    from ...models.drawing import Style
     from ...runtime.config import Effective, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,3 +93,21 @@ def _assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
             raise ConfigError(f"--set {assignment}: unknown setting {key}; {hint}")
         values[key] = parse(settings[key], text, f"--set {key}")
     return values
+
+
+def drawing_style(annotators: str | None, threshold: float, keypoint_threshold: float) -> Style:
+    """How it is drawn; `annotators` are names with commas between, None for the usual ones. Raises BadParameter for an
+    unknown name, and MachineFailure where one needs an extra that is not installed."""
+    from ...models.drawing import BY_DEFAULT, Style
+    from ...models.supervised import MissingExtra, library
+
+    names = BY_DEFAULT if annotators is None else tuple(name.strip() for name in annotators.split(","))
+    try:
+        style = Style(names, threshold, keypoint_threshold)
+        if style.needs_extra:
+            library(f"--annotators {annotators}")
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--annotators") from error
+    except MissingExtra as error:
+        raise MachineFailure(str(error)) from error
+    return style

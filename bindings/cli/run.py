@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .exits import InputFailure, MachineFailure
-from .options import json_option, known_card, quiet_settings, settings_options
+from .exits import InputFailure
+from .options import drawing_style, json_option, known_card, quiet_settings, settings_options
 from .table import table_text
 
 if TYPE_CHECKING:
@@ -92,22 +92,10 @@ def run(
 
 def _style(names: str | None, annotate: Path | None, threshold: float | None, keypoint: float | None) -> Style:
     """How it is drawn, refused before any work is done where it can't be."""
-    from ...models.drawing import BY_DEFAULT, Style
-    from ...models.supervised import MissingExtra, library
-
     if names is not None and annotate is None:
         raise click.UsageError("--annotators goes with --annotate OUT.")
-    chosen = BY_DEFAULT if names is None else tuple(name.strip() for name in names.split(","))
     least, sure = (_SHOWN_ABOVE if given is None else given for given in (threshold, keypoint))
-    try:
-        style = Style(chosen, least, sure)
-        if style.needs_extra:
-            library(f"--annotators {names}")
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="--annotators") from error
-    except MissingExtra as error:
-        raise MachineFailure(str(error)) from error
-    return style
+    return drawing_style(names, least, sure)
 
 
 def _check_target(annotate: Path | None, images: tuple[Path, ...]) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .exits import Exit, MachineFailure
-from .options import json_option, known_card, quiet_settings, settings_options
+from .exits import Exit
+from .options import drawing_style, json_option, known_card, quiet_settings, settings_options
 from .stream_text import View, summary
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def stream(
       inflare stream rtsp://127.0.0.1:8554/door --model PekingU/rtdetr_r50vd --json --max-fps 5
     """
     settings = quiet_settings(config_file, assignments)
-    style = _style(annotators, threshold, keypoint_threshold)
+    style = drawing_style(annotators, threshold, keypoint_threshold)
     wish = Wish(source, model, _rule(every, max_fps), out, show, as_json, style)
     if asyncio.run(_watch(settings, wish)):
         raise click.exceptions.Exit(Exit.INTERRUPTED)
@@ -129,22 +129,6 @@ def _rule(every: int, max_fps: float | None) -> Any:
     from ..streams.pace import Rule
 
     return Rule(every, max_fps)
-
-
-def _style(annotators: str | None, threshold: float, keypoint_threshold: float) -> Style:
-    from ...models.drawing import BY_DEFAULT, Style
-    from ...models.supervised import MissingExtra, library
-
-    names = BY_DEFAULT if annotators is None else tuple(name.strip() for name in annotators.split(","))
-    try:
-        style = Style(names, threshold, keypoint_threshold)
-        if style.needs_extra:
-            library(f"--annotators {annotators}")
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="--annotators") from error
-    except MissingExtra as error:
-        raise MachineFailure(str(error)) from error
-    return style
 
 
 async def _watch(settings: Settings, wish: Wish) -> bool:
