@@ -34,7 +34,7 @@ class Admission:
 
     @contextmanager
     def admit(self, card: Card, account: Account) -> Generator[None]:
-        """Hold a place for one request. Raises Overloaded or RateLimited at once; nobody waits here."""
+        """Hold a place for one request. Raises Overloaded, TooManyAtOnce or RateLimited at once; nobody waits."""
         with self._place(account), self._model(card):
             self._count(card, account)
             yield
@@ -62,7 +62,7 @@ class Admission:
         try:
             self._at_once.enter(account.id)
         except TooManyConcurrent as limit:
-            raise faults.Overloaded(f"{_BUSY} {limit}", limit.retry_after) from limit
+            raise faults.TooManyAtOnce(f"{_BUSY} {limit}", limit.retry_after) from limit
         try:
             yield
         finally:

@@ -136,8 +136,12 @@ class WeightsMissing(Fault):
     """The model is known, its weights are not installed, and no stand-in is allowed."""
 
 
+class TooManyAtOnce(Waiting):
+    """The account has too many requests at once."""
+
+
 class Overloaded(Waiting):
-    """The model's queue is full, or the account has too many requests at once."""
+    """The model's queue is full."""
 
 
 class Stopping(Waiting):

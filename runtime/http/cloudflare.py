@@ -50,6 +50,7 @@ WIRES: Mapping[type[faults.Fault], Wire] = {
     faults.InsufficientCredits: Wire(402, 3023),
     faults.IdempotencyConflict: Wire(422, 5006, "AiError: Bad input: Error: {}"),
     faults.Overloaded: Wire(429, 3040),
+    faults.TooManyAtOnce: Wire(429, 3040),
     faults.IdempotencyInFlight: Wire(409, 3040),
     faults.Stopping: Wire(503, 3040),
     faults.Unavailable: Wire(503, 3040),

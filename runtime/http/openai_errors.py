@@ -46,6 +46,7 @@ WIRES: Mapping[type[faults.Fault], Wire] = {
     faults.Unauthenticated: Wire(401, "authentication_error", "invalid_api_key"),
     faults.Forbidden: Wire(403, "permission_error", "insufficient_scope"),
     faults.RateLimited: Wire(429, "rate_limit_error", "rate_limit_exceeded"),
+    faults.TooManyAtOnce: Wire(429, "rate_limit_error", "too_many_at_once"),
     faults.AllocationExhausted: Wire(429, "rate_limit_error", "insufficient_quota"),
     faults.InsufficientCredits: Wire(402, "insufficient_credits", "insufficient_credits"),
     faults.IdempotencyConflict: Wire(422, _INVALID, "idempotency_conflict"),
