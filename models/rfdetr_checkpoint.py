@@ -81,7 +81,8 @@ def _background_first(found: Described) -> bool:
 def _labels(found: Described) -> list[str]:
     """A name for each column, as rfdetr's predict() resolves them; "N/A" for columns that mean nothing."""
     names, active = found.names, [label for label, count in enumerate(found.schema) if count]
-    if names in ((), LABELS_80) and found.classes > len(LABELS_80) + 1 and all(LABELS_91[label] for label in active):
+    numbers = {label for label, name in enumerate(LABELS_91) if name}
+    if names in ((), LABELS_80) and found.classes > len(LABELS_80) + 1 and numbers.issuperset(active):
         placed = {label: name for label, name in enumerate(LABELS_91) if name}
     elif names and _background_first(found) and names[0]:  # else they begin with the background's, which is empty
         placed = dict(zip(active, names, strict=False))

@@ -11,7 +11,7 @@ from typing import Any, cast
 from .pickle_checkpoint import read_pickle
 from .rfdetr_config import joint_schema
 from .rfdetr_names import hub_weights
-from .weights import Weights
+from .weights import UnsupportedCheckpoint, Weights
 
 _EMBEDDINGS = "backbone.backbone.embeddings."
 
@@ -33,12 +33,14 @@ def describe(path: Path) -> Described:
     """The checkpoint in the pickled file `path`. Raises UnsupportedCheckpoint, and OSError."""
     read = read_pickle(path)
     weights = Weights(hub_weights(read.weights)).below("model")
-    schema = joint_schema(weights)
+    classes, schema = _shape(weights, "decoder.class_embed.bias", 1)[0], joint_schema(weights)
+    if len(schema) > classes:
+        raise _misshapen("_kp_active_mask", f"has joints for {len(schema)} classes, and the network {classes}")
     notes = _notes(read.notes)
     size, alpha = notes.get("resolution"), notes.get("postprocess_trace_alpha")
     selected = notes.get("num_select")
     return Described(
-        classes=len(weights["decoder.class_embed.bias"]),
+        classes=classes,
         schema=schema,
         size=size if type(size) is int and size > 0 else _trained_size(weights),
         names=_names(notes.get("class_names")),
@@ -66,5 +68,16 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def _trained_size(weights: Weights) -> int:
     """Pixels of the side whose patches the positions were learned for (one more stands for the whole image)."""
-    patch = weights[f"{_EMBEDDINGS}patch_embeddings.projection.weight"].shape[2]
-    return math.isqrt(weights[f"{_EMBEDDINGS}position_embeddings"].shape[1] - 1) * patch
+    patch = _shape(weights, f"{_EMBEDDINGS}patch_embeddings.projection.weight", 4)[2]
+    return math.isqrt(max(0, _shape(weights, f"{_EMBEDDINGS}position_embeddings", 3)[1] - 1)) * patch
+
+
+def _shape(weights: Weights, name: str, rank: int) -> tuple[int, ...]:
+    shape = weights[name].shape
+    if len(shape) != rank:
+        raise _misshapen(name, f"has shape {shape}, expected {rank} dimensions")
+    return shape
+
+
+def _misshapen(name: str, rule: str) -> UnsupportedCheckpoint:
+    return UnsupportedCheckpoint(name, rule, "Use a complete checkpoint of the rfdetr package")

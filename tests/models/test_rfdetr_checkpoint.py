@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from inflare.models.architectures.rfdetr_described import Described
+from inflare.models.architectures.weights import UnsupportedCheckpoint
 from inflare.models.card import Card, CardError
 from inflare.models.catalog import Catalog
 from inflare.models.checkpoint import checkpoint_card, local_source
@@ -19,7 +21,8 @@ from inflare.models.local import add_checkpoint
 from inflare.models.rfdetr_checkpoint import card_of
 from inflare.models.store import Store
 
-from . import fine_tuned
+from . import fine_tuned, small_rfdetr
+from .pickled import save_pth
 
 TODAY = date(2026, 11, 21)
 SKELETON = {"id": 1, "name": "crab", "keypoints": ["left", "right", "eye"], "skeleton": [[1, 3], [2, 3]]}
@@ -108,6 +111,27 @@ def test_coco_checkpoints_keep_cocos_sparse_numbers(monkeypatch: pytest.MonkeyPa
     made = described(monkeypatch, tmp_path, 91, (0, 17), 576, (), 100, 0.2)
     assert made.labels == LABELS_91
     assert (made.keypoints[0].class_id, made.keypoints[0].label) == (1, "person")
+
+
+def test_more_classes_than_coco_has_are_numbered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = described(monkeypatch, tmp_path, 101, (*[0] * 95, 5), 576, (), 100, 0.2)
+    assert made.keypoints[0].label == "LABEL_95"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("class_embed.bias", ()),
+        ("backbone.0.encoder.encoder.embeddings.position_embeddings", (4,)),
+        ("_kp_active_mask", (9, 3)),
+    ],
+)
+def test_a_misshapen_checkpoint_is_refused_by_name(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
+    weights = small_rfdetr.package()
+    assert name in weights
+    save_pth(tmp_path / "weights.pth", {**weights, name: np.ones(shape, weights[name].dtype)})
+    with pytest.raises(UnsupportedCheckpoint, match=name.split(".")[-1]):
+        card(tmp_path)
 
 
 def test_33_joints_are_as_good_as_17(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
