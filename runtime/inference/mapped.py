@@ -12,9 +12,13 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from filelock import FileLock
+
 log = logging.getLogger("inflare.mapped")
 
 GRAPH, TENSORS = "graph.onnx", "tensors.bin"
+_PREFIX, _LOCK = "mapped-", ".mapped.lock"
+_LONGEST_WAIT_S = 300.0  # for another process that makes one
 # Below, a copy costs less than the files do.
 WORTHWHILE_BYTES = 16 << 20
 _CPU_LINES = ("model name", "flags", "Features", "CPU part")
@@ -40,23 +44,32 @@ def mapped(weights: Path, digest: str, write: Callable[[Path, Path], None]) -> P
 
     `digest` names what it was made from and for. Where it cannot be made or kept, the path of `weights` itself.
     """
-    place = weights.parent / f"mapped-{digest}"
+    place = weights.parent / f"{_PREFIX}{digest}"
     if (place / GRAPH).is_file():
         return place / GRAPH
-    draft = place.with_name(f"{place.name}.{os.getpid()}")
+    try:
+        with FileLock(weights.parent / _LOCK, timeout=_LONGEST_WAIT_S):  # who waited finds it made
+            if not (place / GRAPH).is_file():
+                _make(place, write)
+    except Exception as error:  # a full disk, a folder that is not ours, a graph that the engine cannot write
+        log.info("%s is not shared between sessions: %s", weights.name, error)
+        return weights
+    return place / GRAPH
+
+
+def _make(place: Path, write: Callable[[Path, Path], None]) -> None:
+    draft = place.with_name(f"{_PREFIX}draft")
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
     try:
         draft.mkdir()
         write(draft / GRAPH, draft / TENSORS)
         for file in draft.iterdir():
             _flush(file)
         draft.rename(place)
-    except Exception as error:  # a full disk, a folder that is not ours, a graph that the engine cannot write
+    except Exception:
         shutil.rmtree(draft, ignore_errors=True)
-        if not (place / GRAPH).is_file():
-            log.info("%s is not shared between sessions: %s", weights.name, error)
-            return weights
+        raise
     _drop_others(place)
-    return place / GRAPH
 
 
 def _flush(path: Path) -> None:
@@ -66,6 +79,6 @@ def _flush(path: Path) -> None:
 
 def _drop_others(place: Path) -> None:
     """Those of earlier weights, engines and processors; a process that maps one keeps its pages."""
-    for other in place.parent.glob("mapped-*"):
-        if other != place and "." not in other.name:
+    for other in place.parent.glob(f"{_PREFIX}*"):
+        if other != place:
             shutil.rmtree(other, ignore_errors=True)

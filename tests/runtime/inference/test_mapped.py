@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +41,35 @@ def test_it_is_made_once(weights: Path) -> None:
 
 def test_the_weights_serve_where_it_cannot_be_made(weights: Path) -> None:
     assert mapped(weights, "a", refuse) == weights
-    assert list(weights.parent.iterdir()) == [weights]
+    assert [path for path in weights.parent.iterdir() if path.is_dir()] == []
 
 
 def test_one_of_earlier_weights_goes(weights: Path) -> None:
     old, new = mapped(weights, "a", write), mapped(weights, "b", write)
     assert new.is_file() and not old.exists()
+
+
+def test_what_a_killed_process_left_goes(weights: Path) -> None:
+    left = weights.parent / "mapped-draft"
+    left.mkdir()
+    assert mapped(weights, "a", write).is_file() and not left.exists()
+
+
+def test_those_that_ask_at_once_make_it_once(weights: Path) -> None:
+    made: list[Path] = []
+    together = threading.Barrier(2)
+
+    def slow(graph: Path, tensors: Path) -> None:
+        made.append(graph)
+        write(graph, tensors)
+
+    def ask(_: int) -> Path:
+        together.wait()
+        return mapped(weights, "a", slow)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = set(pool.map(ask, range(2)))
+    assert len(found) == len(made) == 1 and found.pop().name == GRAPH
 
 
 def test_another_engine_or_setting_makes_another() -> None:
