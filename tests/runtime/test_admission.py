@@ -8,7 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from inflare.models.card import parse
+from inflare.runtime import faults
 from inflare.runtime.accounts import LOCAL, Account
+from inflare.runtime.admission import Admission
+from inflare.runtime.config import Settings
 from inflare.runtime.http.app import App
 from tests import spots
 
@@ -68,3 +72,22 @@ def test_an_account_has_so_many_requests_a_minute(with_client: WithClient, path:
     response = with_client(beside(LOCAL, path), limits__requests_per_minute=1)
     assert (response.status_code, code_of(response)) == (429, code)
     assert 1 <= int(response.headers["retry-after"]) <= 60
+
+
+def admitted(admission: Admission, times: int) -> None:
+    """So many requests one after the other."""
+    card = parse(spots.CARD, "the test card")
+    for _ in range(times):
+        with admission.admit(card, LOCAL):
+            pass
+
+
+def test_with_tokens_the_hosted_services_requests_a_minute_hold(settings: Callable[..., Settings]) -> None:
+    admission = Admission(settings(auth__mode="tokens"))
+    admitted(admission, 3000)
+    with pytest.raises(faults.RateLimited, match="at most 3000 "):
+        admitted(admission, 1)
+
+
+def test_open_mode_has_no_limit_unless_one_is_set(settings: Callable[..., Settings]) -> None:
+    admitted(Admission(settings()), 3001)
