@@ -77,3 +77,10 @@ def test_a_taken_port_is_one_clear_line(home: Path) -> None:
         second = process(*COMMAND[1:], "dev", "--port", port, environ=environ)
     assert second.returncode == 2
     assert second.stderr.splitlines()[-1].startswith(f"Error: 127.0.0.1:{port} cannot be bound")
+
+
+def test_trouble_is_made_as_told(home: Path, bright: Path) -> None:
+    with dev(home, "--inject", "service_unavailable:1,latency:1ms") as (_, banner):
+        reply = httpx.post(f"{address(banner)}/v1/detections?model={spots.MODEL}", content=bright.read_bytes())
+    assert (reply.status_code, reply.json()["error"]["type"]) == (503, "service_unavailable")
+    assert "service_unavailable" in reply.headers["inflare-injected"]
