@@ -205,7 +205,8 @@ class Store:
         with self.held(card):
             folder, kept = self._folder(card), self._kept(card)
             self._drop_staging(card)
-            freed = sum(file.stat().st_size for place in (folder, kept) for file in place.glob("*"))
+            files = [file for place in (folder, kept) for file in place.rglob("*") if file.is_file()]
+            freed = sum(file.stat().st_size for file in files)
             shutil.rmtree(kept, ignore_errors=True)
             if folder.is_dir():
                 doomed = self._sibling(card, "old")
