@@ -9,6 +9,11 @@ import msgspec
 from starlette.responses import JSONResponse
 
 
+def quick_text(content: Any) -> str:
+    """JSON in which a number that is not finite is null, which JSON cannot write."""
+    return msgspec.json.encode(content).decode()
+
+
 class QuickJSONResponse(JSONResponse):
     """As starlette's, but that a number that is not finite becomes null instead of an error."""
 

@@ -6,7 +6,6 @@ Every frame goes through the same door, admission, ledger and engine as `POST /a
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -21,6 +20,7 @@ from ..engine import Answer, Engine
 from .cloudflare import enter
 from .door import Door
 from .intake import decode_payload
+from .quick_json import quick_text
 from .stream_messages import Asked, Document, answered, check_origin, refused, with_token
 from .stream_watch import Watch
 
@@ -184,7 +184,7 @@ class _Talk:
 
     async def _send(self, document: Document) -> None:
         async with asyncio.timeout(self._engine.settings.limits.body_timeout_s):
-            await self._socket.send_text(json.dumps(document))
+            await self._socket.send_text(quick_text(document))
 
     async def _dismiss(self, fault: faults.Fault, code: int) -> None:
         if self._socket.client_state is not WebSocketState.CONNECTED:
