@@ -93,7 +93,7 @@ def card(model_id: str = CARD_ID) -> Card:
 def detect(network: Network, scenes: Sequence[Scene]) -> list[tuple[Detection, ...]]:
     """What `network` finds in each scene, in pixels of the scene, without a threshold."""
     detector = Detector(card())
-    prepared = [detector.prepare(_png(scene), max_pixels=10**8) for scene in scenes]
+    prepared = [detector.prepare(scene_png(scene), max_pixels=10**8) for scene in scenes]
     logits, boxes = network(np.stack([picture.pixels for picture in prepared]))
     return [
         detector.read({"logits": logits[i], "boxes": boxes[i]}, width=picture.width, height=picture.height)
@@ -101,7 +101,8 @@ def detect(network: Network, scenes: Sequence[Scene]) -> list[tuple[Detection, .
     ]
 
 
-def _png(scene: Scene) -> bytes:
+def scene_png(scene: Scene) -> bytes:
+    """The scene's picture as a PNG file, exactly."""
     buffer = io.BytesIO()
     Image.fromarray(scene.pixels).save(buffer, "PNG", compress_level=0)
     return buffer.getvalue()
@@ -175,7 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
     bar: Callable[[range], Iterable[int]] = lambda steps: tqdm(steps, unit="batch")  # noqa: E731
     if options.joints:
         network = load_all(options.model or PACKAGED_JOINTS, options.threads)
-        joints = evaluate_joints(network, card(JOINTS_ID), _png, options.scenes, options.seed, bar)
+        joints = evaluate_joints(network, card(JOINTS_ID), scene_png, options.scenes, options.seed, bar)
         print(json.dumps(asdict(joints)) if options.json else joints.as_text())
         return 0
     report = evaluate(load(options.model or PACKAGED, options.threads), options.scenes, options.seed, bar)

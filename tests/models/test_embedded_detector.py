@@ -13,7 +13,7 @@ from inflare.models.embedded.export import PACKAGED
 from inflare.models.embedded.scenes import HELD_OUT_SEED
 
 # Well below what the card says for 1000 scenes: 60 of them scatter by a few hundredths.
-LEAST_AP = 0.3
+LEAST_AP = 0.5
 
 
 @pytest.fixture(scope="module")
