@@ -149,7 +149,7 @@ class Stopping(Waiting):
 
 
 class Unavailable(Waiting):
-    """The database of the ledger and the tokens does not answer; nothing is charged."""
+    """The database of the ledger and the tokens does not answer; the message says whether a charge may stand."""
 
 
 class HostedOnly(Fault):

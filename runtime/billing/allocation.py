@@ -43,8 +43,13 @@ class Allocation:
         try:
             yield
         except BaseException:
-            self._daily.give_back(account.id, needed, now)
+            self.give_back(account, quote, images, now)
             raise
+
+    def give_back(self, account: Account, quote: Quote, images: int, now: datetime) -> None:
+        """What a request took, where it came to nothing or was paid before."""
+        if self._daily is not None:
+            self._daily.give_back(account.id, quote.micro_neurons * images, now)
 
     async def _know(self, daily: DailyAllocation, account: Account, now: datetime) -> None:
         async with self._first:

@@ -18,7 +18,7 @@ from . import errors
 from .allocation import Allocation
 from .ledger import Ledger
 from .orders import Charge, Order, Reservation
-from .outage import unavailable
+from .outage import unavailable, unsettled
 from .prices import BillingFace, PriceBook, Quote
 
 log = logging.getLogger("inflare.billing")
@@ -86,6 +86,8 @@ class Till:
                     raise refusal from error.__cause__
                 raise
             sale.charge = await asyncio.shield(self._settle(reservation))
+        if reservation.repeat:
+            self._allocation.give_back(purchase.account, quote, purchase.images, order.at)
 
     def _order(self, card: Card, purchase: Purchase, quote: Quote) -> Order:
         try:
@@ -123,7 +125,7 @@ class Till:
             return await self.ledger.settle(reservation)
         except (errors.LedgerError, StorageError) as error:
             await self._release(reservation, "it could not be settled")
-            raise _fault(error) from error
+            raise (unsettled(error) if isinstance(error, DatabaseUnavailable) else _fault(error)) from error
 
     async def _release(self, reservation: Reservation, reason: str) -> None:
         try:

@@ -162,6 +162,32 @@ def test_a_request_of_many_images_takes_the_allocation_of_each(with_client: With
     with_client(work, cloudflare__daily_neurons=2)
 
 
+def test_a_keyed_retry_takes_no_neurons_of_the_day(with_client: WithClient) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> list[int]:
+        reprice(app)
+        asked = [KEY, KEY, {}, {}]  # 0.6842 each but for the retry, of 2 neurons
+        return [(await client.post(RUN, content=BRIGHT, headers=headers)).status_code for headers in asked]
+
+    assert with_client(work, cloudflare__daily_neurons=2) == [200, 200, 200, 429]
+
+
+def test_a_charge_that_nobody_knows_of_is_not_called_free(
+    with_client: WithClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit may have landed before the database went away."""
+
+    async def work(app: App, client: httpx.AsyncClient) -> str:
+        async def failing(*_: object) -> None:
+            raise DatabaseUnavailable("ledger", "disk I/O error", "Check it")
+
+        monkeypatch.setattr(app.engine.till.ledger, "settle", failing)
+        return (await client.post(RUN, content=BRIGHT)).text
+
+    told = with_client(work)
+    assert "Idempotency-Key" in told
+    assert "nothing was charged" not in told
+
+
 def test_what_is_refused_before_its_turn_is_not_inferred(
     with_client: WithClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
