@@ -78,7 +78,10 @@ def test_every_fault_is_documented() -> None:
     assert [row for row in rows if row not in text] == [], REMEDY
 
 
-@pytest.mark.parametrize(("file", "name"), [("docs/errors.md", "openai errors"), ("docs/errors.md", "hosted errors"), ("docs/money.md", "prices")])
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("docs/errors.md", "openai errors"), ("docs/errors.md", "hosted errors"), ("docs/money.md", "prices")],
+)
 def test_tables_of_the_code_are_up_to_date(file: str, name: str) -> None:
     assert block(file, name) == BLOCKS[(file, name)](), REMEDY
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import uuid
 from pathlib import Path
@@ -128,12 +127,13 @@ class View:
     def _json(self, answer: Answer, settings: Settings) -> str:
         from dataclasses import replace
 
+        from ...runtime.http.quick_json import quick_text
         from ...runtime.http.results import result_of
 
         # The route applies its own setting where the caller gives no threshold; so does this.
         least = self._threshold if self._threshold is not None else settings.cloudflare.threshold
         kept = tuple(each for each in answer.detections if not least or each.score > least)
-        return json.dumps(result_of(replace(answer, detections=kept), settings.cloudflare), ensure_ascii=False)
+        return quick_text(result_of(replace(answer, detections=kept), settings.cloudflare))
 
     def _table(self, path: Path, card: Card, answer: Answer, kept: list[Detection]) -> str:
         head = f"{path}: {answer.width} x {answer.height} pixels, {_count(len(kept))} above {self._style.threshold:g}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,9 @@ class View:
     def show(self, seen: Seen[Answer], watched: Stream[Answer], bar: Bar) -> None:
         """A line of JSON a frame, or a line for people where what is seen has changed."""
         if self._as_json:
-            click.echo(json.dumps(self._document(seen, watched), ensure_ascii=False))
+            from ...runtime.http.quick_json import quick_text
+
+            click.echo(quick_text(self._document(seen, watched)))
             return
         words = _words(seen.found)
         if words != self._said:

@@ -34,6 +34,15 @@ def test_a_given_threshold_holds_for_json_too(home: Path, bright: Path) -> None:
     assert [each["score"] > 0.6 for each in json.loads(result.output)] == [True, True]
 
 
+def test_what_is_not_finite_is_null_in_json(home: Path, bright: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overflowed(*_: object) -> list[dict[str, float]]:
+        return [{"xx": float("nan"), "yy": float("inf")}]
+
+    monkeypatch.setattr("inflare.runtime.http.results.result_of", overflowed)
+    result = inflare("run", spots.MODEL, bright, "--json", home=home)
+    assert result.output.strip() == '[{"xx":null,"yy":null}]'
+
+
 def test_several_images_give_one_line_each(home: Path, bright: Path) -> None:
     result = inflare("run", spots.MODEL, bright, bright, "--json", home=home)
     first, second = result.output.splitlines()
