@@ -4,12 +4,15 @@ Run: python engines_openvino.py GRAPH HEIGHT WIDTH THREADS f32|bf16; then a numb
 import json
 import sys
 import time
+from importlib import import_module
+from typing import Any
 
 import numpy as np
-import openvino
+
+openvino: Any = import_module("openvino")
 
 path, height, width, threads, precision = sys.argv[1:]
-core = openvino.Core()
+core: Any = openvino.Core()
 options = {
     "INFERENCE_NUM_THREADS": int(threads),
     "INFERENCE_PRECISION_HINT": precision,
@@ -18,7 +21,9 @@ options = {
 model = core.read_model(path)
 compiled = core.compile_model(model, "CPU", options)
 request = compiled.create_infer_request()
-feed = {"images": np.random.default_rng(0).integers(0, 256, (1, int(height), int(width), 3), dtype=np.uint8)}
+feed: dict[str, Any] = {
+    "images": np.random.default_rng(0).integers(0, 256, (1, int(height), int(width), 3), dtype=np.uint8)
+}
 if any("sizes" in found.get_names() for found in compiled.inputs):
     feed["sizes"] = np.array([[int(height), int(width)]], np.int64)
 request.infer(feed)
@@ -28,7 +33,7 @@ print(
     flush=True,
 )
 for line in sys.stdin:
-    taken = []
+    taken: list[float] = []
     for _ in range(int(line)):
         started = time.perf_counter()
         request.infer(feed)

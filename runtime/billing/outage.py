@@ -19,6 +19,6 @@ def unsettled(error: Exception) -> faults.Unavailable:
     """What a caller is told when the database went away while the charge was written: it may stand."""
     log.error("the database went away while a charge was settled: %s", error)
     return faults.Unavailable(
-        "The ledger's database went away while the charge was written, so it may stand. Send the request again with the "
-        "same Idempotency-Key: it is charged once in all. Without a key, see the account's usage first."
+        "The ledger's database went away while the charge was written, so it may stand. Send the request again with "
+        "the same Idempotency-Key: it is charged once in all. Without a key, see the account's usage first."
     )
