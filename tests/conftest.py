@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 _NO_SKIPS = bool(os.environ.get("INFLARE_NO_SKIPS"))
+_LOGGERS = [logging.getLogger(name) for name in ("inflare", "hypercorn.error", "python_multipart")]
+_AS_THEY_WERE = [(each, each.handlers[:], each.level, each.propagate) for each in _LOGGERS]
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +23,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_logging() -> Generator[None]:
-    """A test that configures logging, as every command does, leaves it to the next one as it was."""
-    loggers = [logging.getLogger(name) for name in ("inflare", "hypercorn.error", "python_multipart")]
-    before = [(each, each.handlers[:], each.level, each.propagate) for each in loggers]
+    """Whoever configures logging, as every command does, a test or what a module shares, leaves it as it was."""
     yield
-    for each, handlers, level, propagate in before:
+    for each, handlers, level, propagate in _AS_THEY_WERE:
         each.handlers[:], each.propagate = handlers, propagate
         each.setLevel(level)
 
