@@ -33,6 +33,9 @@ _POLL_S = 0.02
 _LINGER_S = 0.25
 _HEADER_BYTES = 1 << 16
 _BACKLOG = 2048
+# Longer than clients keep an idle connection (httpx and hypercorn's default: 5 s), or both end it at once and the next
+# request is lost on the way.
+_IDLE_S = 30.0
 _KEEPALIVE_S = 20  # of silence until a connection is asked whether anybody is there
 
 
@@ -114,6 +117,7 @@ def _config(settings: Settings, listener: socket.socket) -> hypercorn.config.Con
     config.graceful_timeout = settings.dev.stop_s
     config.h11_max_incomplete_size = _HEADER_BYTES
     config.keep_alive_max_requests = sys.maxsize
+    config.keep_alive_timeout = _IDLE_S
     config.errorlog = logging.getLogger("hypercorn.error")
     config.certfile = settings.dev.certificate or None
     config.keyfile = settings.dev.key or None
