@@ -47,7 +47,10 @@ def tune(
     found = effective(config_file, assignments)
     logs.configure("warning", found.settings.log.format)
     catalog, store = open_catalog(found.settings)
-    weights = store.weights(known_card(catalog, model), missing=found.settings.weights.missing)
+    card = known_card(catalog, model)
+    weights = store.weights(card, missing=found.settings.weights.missing)
+    if weights.card.id != card.id:
+        click.echo(f"{card.id} is not installed: {weights.card.id}, which stands in for it, is measured.", err=True)
     cores = inference_threads(found.settings)
     open_session = tuned_session(found.settings, weights)
     if open_session is None:

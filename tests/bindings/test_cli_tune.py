@@ -38,3 +38,8 @@ def test_a_dry_run_writes_nothing(folder: Path) -> None:
 
 def test_an_unknown_model_is_refused(folder: Path) -> None:
     assert CliRunner().invoke(main, ["tune", "@local/none", *QUICK]).exit_code == 3
+
+
+def test_a_stand_in_is_named(folder: Path) -> None:
+    done = CliRunner().invoke(main, ["tune", "@cf/facebook/detr-resnet-50", "--dry-run", *QUICK])
+    assert "@cf/inflare/embedded-detector, which stands in for it" in done.stderr
