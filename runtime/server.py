@@ -35,7 +35,7 @@ _HEADER_BYTES = 1 << 16
 _BACKLOG = 2048
 # Longer than clients keep an idle connection (httpx and hypercorn's default: 5 s), or both end it at once and the next
 # request is lost on the way.
-_IDLE_S = 30.0
+_IDLE_S = 8.0
 _KEEPALIVE_S = 20  # of silence until a connection is asked whether anybody is there
 
 
