@@ -31,7 +31,7 @@ class Item:
             case "embedded":
                 return "embedded (ships with inflare)"
             case "stand-in":
-                return "not installed; the embedded detector stands in"
+                return "not installed; an embedded model stands in"
             case "missing":
                 return "not installed"
             case "broken":
