@@ -43,10 +43,10 @@ def agreement(pairs: Iterable[tuple[Sequence[Detection], Sequence[Detection]]]) 
 
 def _found(wanted: Detection, among: Sequence[Detection]) -> bool:
     likely = (each for each in among if each.class_id == wanted.class_id and each.score > SURE / 2)
-    return any(_overlap(wanted.box, each.box) >= _SAME_PLACE for each in likely)
+    return any(overlap(wanted.box, each.box) >= _SAME_PLACE for each in likely)
 
 
-def _overlap(left: Box, right: Box) -> float:
+def overlap(left: Box, right: Box) -> float:
     """Intersection over union of two boxes; 0 where they have no area."""
     width = min(left.xmax, right.xmax) - max(left.xmin, right.xmin)
     height = min(left.ymax, right.ymax) - max(left.ymin, right.ymin)

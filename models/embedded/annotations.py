@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from ..coco import LABELS_91, PERSON_EDGES, PERSON_KEYPOINTS
-from .classes import LABELS
+from .classes import LABELS, PERSON
 from .scenes import HELD_OUT_SEED, Label, Scene, draw_scene, scene_rng
 
 EPILOG = """
@@ -30,7 +30,7 @@ def category_id(kind: int) -> int:
 def categories() -> list[dict[str, Any]]:
     """The categories in COCO's form; person with its joints and the limbs between them (1-based)."""
     entries: list[dict[str, Any]] = [{"id": category_id(kind), "name": name} for kind, name in enumerate(LABELS)]
-    entries[LABELS.index("person")] |= {
+    entries[PERSON] |= {
         "keypoints": list(PERSON_KEYPOINTS),
         "skeleton": [[one + 1, other + 1] for one, other in PERSON_EDGES],
     }

@@ -41,3 +41,6 @@ KINDS: tuple[Kind, ...] = (
     Kind("clock", draw_clock, 0.7, 0.1, mirrored=False),
 )
 LABELS: tuple[str, ...] = tuple(kind.name for kind in KINDS)
+PERSON = LABELS.index("person")
+# How often each is drawn for training, in the order of KINDS: what bends is harder to learn than what is rigid.
+TRAINING_ODDS: tuple[float, ...] = (2.5, 1, 1, 1, 1, 1, 1.5, 1.3, 1.3, 1, 1.3, 1)

@@ -3,7 +3,6 @@
 The figures in the model's card come from here. Pictures take the serving path: decoding, input rule and head."""
 
 import argparse
-import contextlib
 import importlib
 import io
 import json
@@ -26,6 +25,7 @@ from .classes import LABELS
 from .evaluate_joints import JointNetwork, evaluate_joints
 from .export import PACKAGED, PACKAGED_JOINTS
 from .scenes import HELD_OUT_COUNT, HELD_OUT_SEED, Scene, draw_scene, scene_rng
+from .scoring import scored
 
 CARD_ID = "@cf/inflare/embedded-detector"
 JOINTS_ID = "@cf/inflare/embedded-keypoints"
@@ -135,16 +135,7 @@ def _result(image_id: int, detection: Detection) -> dict[str, Any]:
 
 def score(truth: dict[str, Any], results: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
     """COCO's twelve figures, and AP by class name. Raises ImportError without pycocotools."""
-    coco = cast(Any, importlib.import_module("pycocotools.coco"))
-    scoring = cast(Any, importlib.import_module("pycocotools.cocoeval"))
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress and its summary
-        known = coco.COCO()
-        known.dataset = {"info": {}, **truth}
-        known.createIndex()
-        run = scoring.COCOeval(known, known.loadRes(results), "bbox")
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
+    run = scored(truth, results, "bbox")
     figures = {name: float(value) for name, value in zip(FIGURES, run.stats, strict=True)}
     # Precision by IoU, recall, class, all areas, 100 detections an image; -1 where a class has no label.
     precision: NDArray[np.float64] = run.eval["precision"][:, :, :, 0, 2]

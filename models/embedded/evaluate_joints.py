@@ -1,26 +1,21 @@
 """Measures a keypoint file on held-out scenes: OKS AP of people, and how many true joints lie in the 95 % ellipse."""
 
-import contextlib
-import importlib
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..agreement import overlap
 from ..card import Card
-from ..detection import Detection
+from ..detection import Box, Detection
 from ..detector import Detector
 from .annotations import category_id, document
+from .classes import PERSON
 from .scenes import Scene, draw_scene, scene_rng
+from .scoring import scored
 
-PERSON = 0
-# COCO's spread of each joint, the unit of object keypoint similarity (OKS): Ronchi and Perona, 2017.
-SIGMAS: NDArray[np.float32] = np.array(
-    [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89], dtype=np.float32
-) / np.float32(1000)
 # 95 % of a normal distribution in the plane lies within this squared Mahalanobis distance.
 ELLIPSE_95 = 5.991
 # Joints are counted in ellipses where a box of this score overlaps the person by this IoU.
@@ -66,7 +61,9 @@ class Ellipses:
         for label in scene.labels:
             if label.joints is None:
                 continue
-            near = [found for found in detections if found.score > SURE and _iou(label.box, found) > OVERLAP]
+            near = [
+                found for found in detections if found.score > SURE and overlap(Box(*label.box), found.box) > OVERLAP
+            ]
             if not near:
                 continue
             best = max(near, key=lambda found: found.score)
@@ -83,13 +80,6 @@ class Ellipses:
     def share(self, seen: int) -> float:
         """The share inside, 0..1, of occluded (1) or visible (2) joints; 0 where there is none."""
         return float(np.mean(self._inside[seen])) if self._inside[seen] else 0.0
-
-
-def _iou(box: tuple[float, float, float, float], found: Detection) -> float:
-    wide = min(box[2], found.box.xmax) - max(box[0], found.box.xmin)
-    tall = min(box[3], found.box.ymax) - max(box[1], found.box.ymin)
-    shared = max(0.0, wide) * max(0.0, tall)
-    return shared / ((box[2] - box[0]) * (box[3] - box[1]) + found.box.width * found.box.height - shared)
 
 
 def evaluate_joints(
@@ -115,8 +105,8 @@ def evaluate_joints(
             ellipses.add(scene, detections)
             results += [_result(len(labelled), detection) for detection in detections]
     truth = _people_only(document(labelled))
-    figures: dict[str, float] = dict(zip(FIGURES, _score(truth, results, "keypoints"), strict=True))
-    box_ap = _score(truth, results, "bbox")[0]
+    figures: dict[str, float] = dict(zip(FIGURES, _figures(truth, results, "keypoints"), strict=True))
+    box_ap = _figures(truth, results, "bbox")[0]
     return JointReport(
         count,
         seed,
@@ -145,17 +135,8 @@ def _result(image_id: int, found: Detection) -> dict[str, Any]:
     }
 
 
-def _score(truth: dict[str, Any], results: list[dict[str, Any]], kind: str) -> list[float]:
-    coco = cast(Any, importlib.import_module("pycocotools.coco"))
-    scoring = cast(Any, importlib.import_module("pycocotools.cocoeval"))
-    keys = {"image_id", "category_id", "score", kind if kind == "keypoints" else "bbox"}
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress and its summary
-        known = coco.COCO()
-        known.dataset = {"info": {}, **truth}
-        known.createIndex()
-        found = known.loadRes([{key: row[key] for key in keys} for row in results])
-        run = scoring.COCOeval(known, found, kind)
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
+def _figures(truth: dict[str, Any], results: list[dict[str, Any]], kind: str) -> list[float]:
+    """The figures of the joints or of the boxes: what is scored decides how large pycocotools takes a result to be."""
+    keys = ("image_id", "category_id", "score", kind)
+    run = scored(truth, [{key: row[key] for key in keys} for row in results], kind)
     return [float(value) for value in run.stats]

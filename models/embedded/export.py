@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..architectures import rtdetr, rtdetr_joints
+from .classes import PERSON
 from .dataset import INPUT_SIDE
-from .evaluate_joints import PERSON
 
 PACKAGED = Path(__file__).parent / "detector.onnx"
 PACKAGED_JOINTS = Path(__file__).parent / "keypoints.onnx"

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from ..coco import PERSON_KEYPOINTS
 from .dataset import Batch
-from .evaluate_joints import SIGMAS
 from .network import torch_module
 
 JOINTS = len(PERSON_KEYPOINTS)
+# COCO's spread of each joint, the unit of object keypoint similarity (OKS): Ronchi and Perona, 2017.
+SIGMAS: NDArray[np.float32] = np.array(
+    [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89], dtype=np.float32
+) / np.float32(1000)
 WIDTH = 64
 ROUNDS = 2
 LEVELS = 3
@@ -74,16 +77,12 @@ def find(head: Any, hidden: Any, boxes: Any, maps: Any) -> Found:
     return Found(tuple(places), sure[..., 0], sure[..., 1], sure[..., 2:])
 
 
-def joints_loss(head: Any, outputs: Any, batch: Batch, matcher: Any) -> Any:
+def joints_loss(head: Any, outputs: Any, batch: Batch, labels: list[dict[str, Any]], matcher: Any) -> Any:
     """The loss of the joints of the people that `matcher` gives queries of the last decoder layer; the sum over
-    people divided by their number."""
+    people divided by their number. `labels` are the batch's as the network takes them."""
     torch = torch_module()
     device = outputs.logits.device
-    queries = batch_queries(outputs)
-    labels = [
-        {"class_labels": torch.from_numpy(kinds).to(device), "boxes": torch.from_numpy(boxes).to(device)}
-        for boxes, kinds in zip(batch.boxes, batch.kinds, strict=True)
-    ]
+    queries = _queries(outputs)
     hidden, logits, boxes = (value[:, -queries:] for value in _last(outputs))
     pairs = matcher({"logits": logits.detach(), "pred_boxes": boxes.detach()}, labels)
     chosen, truth, known = _people(pairs, batch)
@@ -102,7 +101,7 @@ def joint_matcher(config: Any) -> Any:
     return import_module("transformers.loss.loss_rt_detr").RTDetrHungarianMatcher(config)
 
 
-def batch_queries(outputs: Any) -> int:
+def _queries(outputs: Any) -> int:
     """How many queries are the network's own; those before them are the denoising ones of training."""
     meta = outputs.denoising_meta_values
     return int(meta["dn_num_split"][1]) if meta else int(outputs.pred_boxes.shape[1])

@@ -71,6 +71,15 @@ def save_hub_layout(network: Any, folder: Path) -> None:
     )
 
 
+def freeze_stem(network: Any) -> None:
+    """Keeps the first layers of the backbone as they are: what they see, edges and colours, was learnt long ago, and
+    their maps, the largest, take a seventh of a step's time."""
+    backbone = network.model.backbone.model
+    for part in (backbone.embedder, backbone.encoder.stages[0]):
+        part.requires_grad_(False)
+        part.eval()
+
+
 def averaged(network: Any) -> Any:
     """A copy of the network that is moved by `follow` and never trained."""
     copy = import_module("copy").deepcopy(network)

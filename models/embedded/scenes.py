@@ -67,14 +67,14 @@ class Scene:
 @dataclass(frozen=True)
 class Layout:
     """How to compose: size in pixels, the bounds of the number of figures, camera roughness (0 clean, 1 usual), and
-    the share of figures that are people beyond what chance makes so."""
+    the odds of each class, in the order of KINDS (none: all are as likely)."""
 
     width: int
     height: int
     fewest: int = 2
     most: int = 8
     roughness: float = 1.0
-    people: float = 0.0
+    odds: tuple[float, ...] = ()
 
 
 def scene_rng(seed: int, index: int) -> Generator:
@@ -95,11 +95,16 @@ def draw_scene(rng: Generator, layout: Layout | None = None) -> Scene:
     sizes = np.sort(np.exp(rng.uniform(math.log(0.15), math.log(0.55), count)))
     crowding = min(1.0, math.sqrt(5 / count))
     for size in sizes:
-        wanted = layout.people > 0 and rng.random() < layout.people
-        canvas.add_figure(0 if wanted else int(rng.integers(len(KINDS))), unit * float(size) * crowding * busy)
+        canvas.add_figure(_any_kind(rng, layout.odds), unit * float(size) * crowding * busy)
         if rng.random() < 0.12:
             canvas.add_distractor(unit * rng.uniform(0.08, 0.2))
     return canvas.finish(layout.roughness)
+
+
+def _any_kind(rng: Generator, odds: tuple[float, ...]) -> int:
+    if not odds:
+        return int(rng.integers(len(KINDS)))
+    return int(np.searchsorted(np.cumsum(odds), rng.random() * sum(odds), side="right"))
 
 
 def _any_layout(rng: Generator) -> Layout:

@@ -12,13 +12,13 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from .classes import TRAINING_ODDS
 from .dataset import Batch, BatchStream, Recipe, draw_batches
 from .network import torch_module
 from .replicas import Replicas
 from .trainer import Plan, Progress, Trainer
 
 SMALL_SIDE = 192
-PEOPLE = 0.25
 NEEDED = ("torch", "transformers", "scipy")
 EPILOG = """
 examples:
@@ -99,14 +99,13 @@ def _replica(rank: int, options: argparse.Namespace, plan: Plan) -> None:
     elif options.start:
         trainer.start_from(options.start)
     replicas = Replicas(rank, options.replicas, plan.out / f"meeting-{os.getppid()}")
-    # Another seed after each resumption and in each replica: no scene is drawn twice.
     asked: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: asked.append(received))
-    people = PEOPLE if plan.joints else 0.0
-    recipe = Recipe(plan.seed + 1000 * trainer.progress.starts, plan.batch, people=people)
+    # Another seed after each resumption and in each replica: no scene is drawn twice.
+    recipe = Recipe(plan.seed + 1000 * trainer.progress.starts, plan.batch, odds=TRAINING_ODDS)
     if trainer.share < plan.small_share:
-        small = replace(recipe, seed=recipe.seed + 500, side=SMALL_SIDE)
+        small = replace(recipe, seed=recipe.seed + 500, side=options.small_side)
         _part(trainer, plan, replicas, options, small, plan.small_share, asked)
     if not asked:
         _part(trainer, plan, replicas, options, recipe, 1.0, asked)
@@ -152,7 +151,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=1, help="of weights and scenes (default 1; the held-out scenes have another)")
     add("--out", type=Path, default=Path("build/embedded"), help="folder of the run (default build/embedded)")
     add("--resume", action="store_true", help="go on from the state in --out")
-    add("--start", type=Path, metavar="RUN", help="begin with the averaged weights of another run, at full rate")
+    add(
+        "--start",
+        type=Path,
+        metavar="RUN",
+        help="begin with the averaged weights of another run, or with an exported .onnx file, at full rate",
+    )
+    add(
+        "--small-side",
+        type=int,
+        default=SMALL_SIDE,
+        help=f"of the pictures in the first part of the time, a multiple of 32 (default {SMALL_SIDE})",
+    )
     add("--rate", type=float, default=Plan.rate, help=f"of learning, at its highest (default {Plan.rate})")
     add("--joints", action="store_true", help="train a keypoint head for people, too: the embedded sibling")
     add("--replicas", type=int, default=2, help="processes that train side by side, one a core (default 2)")

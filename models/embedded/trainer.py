@@ -11,7 +11,8 @@ from .classes import LABELS
 from .dataset import Batch
 from .guide import guide_loss, new_guide
 from .joints import joint_matcher, joints_loss, new_head
-from .network import averaged, follow, new_network, save_hub_layout, torch_module
+from .network import averaged, follow, freeze_stem, new_network, save_hub_layout, torch_module
+from .restore import restore
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,18 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = self._plan.rate * self._rate()
         images = torch.from_numpy(batch.images).to(self._device).float() / 255
-        outputs = self.network(pixel_values=images, labels=self._labels(batch))
+        labels = self._labels(batch)
+        outputs = self.network(pixel_values=images, labels=labels)
         self._optimiser.zero_grad(set_to_none=True)
         loss = outputs.loss + guide_loss(self._guide, outputs.encoder_last_hidden_state, batch)
         if self._plan.joints:
-            loss = loss + joints_loss(self.network.joint_head, outputs, batch, self._matcher)
+            loss = loss + joints_loss(self.network.joint_head, outputs, batch, labels, self._matcher)
         loss.backward()
-        parameters = [*self.network.parameters(), *self._guide.parameters()]
-        share([parameter.grad for parameter in parameters if parameter.grad is not None])
+        parameters = [each for each in (*self.network.parameters(), *self._guide.parameters()) if each.requires_grad]
+        for parameter in parameters:
+            if parameter.grad is None:  # a batch without people; replicas share gradients of one length
+                parameter.grad = torch.zeros_like(parameter)
+        share([parameter.grad for parameter in parameters])
         norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         if math.isfinite(norm.item()):
             self._optimiser.step()
@@ -125,13 +130,21 @@ class Trainer:
         (out / "progress.json").write_text(json.dumps(asdict(self.progress)) + "\n")
 
     def start_from(self, run: Path) -> None:
-        """Begins with the averaged weights of another run, counts its pictures, and plans the rate anew. Raises
-        FileNotFoundError where there is no state."""
+        """Begins with the averaged weights of another run, counts its pictures, and plans the rate anew; or with what
+        an exported file holds of one. Raises FileNotFoundError where there is no state, ValueError for a file of
+        another network."""
+        if run.suffix == ".onnx":
+            restore(run, self.network, self._plan.seed)
+            self.average = averaged(self.network)
+            self.network.train()
+            freeze_stem(self.network)
+            self.progress = Progress(starts=1)
+            return
         state = torch_module().load(run / "state.pt", map_location=self._device)
         for network in (self.network, self.average):
             # A head that the other run did not have keeps its first weights.
             network.load_state_dict(state["average"], strict=not self._plan.joints)
-        self._guide.load_state_dict(state.get("guide", self._guide.state_dict()))
+        self._guide.load_state_dict(state["guide"])
         before = state["progress"]
         self.progress = Progress(images=before["images"], starts=before["starts"] + 1)
 

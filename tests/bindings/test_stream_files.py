@@ -252,8 +252,11 @@ def running(home: Path, tmp_path: Path) -> Generator[subprocess.Popen[str]]:
 
 
 def test_ctrl_c_leaves_a_whole_film(running: subprocess.Popen[str], tmp_path: Path) -> None:
+    assert running.stdout is not None and running.stderr is not None
     running.send_signal(signal.SIGINT)
-    out, errors = running.communicate(timeout=60)
+    out = running.stdout.read()  # communicate() would pass over lines that readline() has already taken from the pipe
+    errors = running.stderr.read()
+    running.wait(timeout=60)
     written = films.read(tmp_path / "out.mp4")
     assert running.returncode == 130 and "Traceback" not in errors
     assert len(written) == 40 + len(out.splitlines())

@@ -90,7 +90,10 @@ def test_an_rtsp_server_that_dies_and_comes_back_is_seen_again(film: Path, home:
         with serving(film, int(url.rpartition(":")[2].partition("/")[0])):
             after = [line() for _ in range(40)]
             process.send_signal(signal.SIGINT)
-            rest, errors = process.communicate(timeout=60)
+            assert process.stdout is not None and process.stderr is not None
+            rest = process.stdout.read()  # communicate() would pass over lines that are read already
+            errors = process.stderr.read()
+            process.wait(timeout=60)
     numbers = [each["frame"] for each in before + after]
     assert numbers == sorted(set(numbers)) and all(each["at"] for each in after)
     assert process.returncode == 0 and "1 reconnects" in errors

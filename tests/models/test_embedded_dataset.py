@@ -5,6 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from inflare.models.embedded.classes import KINDS
 from inflare.models.embedded.dataset import (
     Batch,
     Recipe,
@@ -16,7 +17,7 @@ from inflare.models.embedded.dataset import (
     joint_targets,
     targets,
 )
-from inflare.models.embedded.scenes import Layout, Scene, draw_scene, scene_rng
+from inflare.models.embedded.scenes import Scene, draw_scene, scene_rng
 
 
 @pytest.fixture(scope="module")
@@ -111,16 +112,17 @@ def test_joint_targets_lie_where_the_scene_has_them() -> None:
         assert row * (scene.width, scene.height, 1) == pytest.approx(expected, abs=1e-3)
 
 
-def test_a_recipe_can_ask_for_people() -> None:
+def test_a_recipe_can_ask_for_more_of_a_class() -> None:
     few, many = (
         np.concatenate(
-            [kinds for batch in islice(draw_batches(Recipe(2, 8, people=share), 0), 3) for kinds in batch.kinds]
+            [kinds for batch in islice(draw_batches(Recipe(2, 8, odds=odds), 0), 3) for kinds in batch.kinds]
         )
-        for share in (0.0, 0.8)
+        for odds in ((), (40.0, *[1.0] * 11))
     )
     assert (many == 0).mean() > (few == 0).mean() + 0.3
 
 
-def test_no_wish_for_people_leaves_scenes_as_they_were() -> None:
-    plain = draw_scene(scene_rng(5, 0), Layout(120, 100))
-    assert np.array_equal(plain.pixels, draw_scene(scene_rng(5, 0), Layout(120, 100, people=0.0)).pixels)
+def test_a_class_without_odds_is_not_drawn() -> None:
+    batches = islice(draw_batches(Recipe(2, 4, odds=(0.0, *[1.0] * 10, 0.0)), 0), 3)
+    drawn = np.concatenate([kinds for batch in batches for kinds in batch.kinds])
+    assert 0 not in drawn and len(KINDS) - 1 not in drawn

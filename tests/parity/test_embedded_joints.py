@@ -12,7 +12,9 @@ from inflare.models.architectures import rtdetr_joints
 from inflare.models.embedded import joints
 from inflare.models.embedded.dataset import Recipe, draw_batches
 from inflare.models.embedded.evaluate import load_all
+from inflare.models.embedded.export import PACKAGED_JOINTS
 from inflare.models.embedded.network import new_network
+from inflare.models.embedded.restore import restore
 from inflare.models.embedded.trainer import Plan, Trainer
 
 from .references import layout_in_memory, torch
@@ -32,16 +34,20 @@ def network() -> Any:
     return made.eval()
 
 
+def exported(network: Any, folder: Path) -> Path:
+    config, weights = network.config.to_dict(), layout_in_memory(network)
+    file = folder / "joints.onnx"
+    file.write_bytes(rtdetr_joints.build(config, weights, size=SIZE, person=0).SerializeToString())
+    return file
+
+
 def test_the_graph_finds_the_joints_of_the_layers(network: Any, tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), dtype=np.uint8)
     with torch.no_grad():
         seen = network(pixel_values=torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
         hidden = seen.intermediate_hidden_states[:, -1]
         found = joints.find(network.joint_head, hidden, seen.pred_boxes, seen.encoder_last_hidden_state)
-    config, weights = network.config.to_dict(), layout_in_memory(network)
-    file = tmp_path / "joints.onnx"
-    file.write_bytes(rtdetr_joints.build(config, weights, size=SIZE, person=0).SerializeToString())
-    outputs = load_all(file, threads=1)(images)
+    outputs = load_all(exported(network, tmp_path), threads=1)(images)
     for picture in range(len(images)):
         # Proposals of equal score may change places; a query is known by its box.
         distance = np.abs(outputs["boxes"][picture][:, None] - seen.pred_boxes[picture].numpy()[None]).max(axis=2)
@@ -56,14 +62,61 @@ def test_the_graph_finds_the_joints_of_the_layers(network: Any, tmp_path: Path) 
         assert points[..., 6] + np.log(height) == pytest.approx(factor[..., 2], abs=1e-4)
 
 
+def test_a_network_read_back_from_its_file_answers_alike(network: Any, tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    written = exported(network, tmp_path)
+    again = new_network(queries=84)
+    again.add_module("joint_head", joints.new_head(again.config.d_model))
+    restore(written, again)
+    images = torch.rand(2, 3, SIZE, SIZE)
+    with torch.no_grad():
+        first, second = (each.eval()(pixel_values=images) for each in (network, again))
+        hidden = (each.intermediate_hidden_states[:, -1] for each in (first, second))
+        maps = (each.encoder_last_hidden_state for each in (first, second))
+        places = [
+            joints.find(each.joint_head, queries, first.pred_boxes, levels).places[-1]
+            for each, queries, levels in zip((network, again), hidden, maps, strict=True)
+        ]
+    assert second.logits.numpy() == pytest.approx(first.logits.numpy(), abs=1e-3)
+    assert second.pred_boxes.numpy() == pytest.approx(first.pred_boxes.numpy(), abs=1e-4)
+    assert places[1].numpy() == pytest.approx(places[0].numpy(), abs=1e-3)
+
+
+def test_a_file_of_another_network_is_refused(network: Any, tmp_path: Path) -> None:
+    written = exported(network, tmp_path)
+    smaller = new_network()
+    smaller.model.encoder_input_proj[0][0] = torch.nn.Conv2d(48, 32, 1, bias=False)
+    with pytest.raises(ValueError, match="same recipe"):
+        restore(written, smaller)
+
+
+def test_a_run_starts_from_the_file_that_ships(tmp_path: Path) -> None:
+    trainer = Trainer(Plan(minutes=1, seed=1, out=tmp_path, batch=2, joints=True))
+    trainer.start_from(PACKAGED_JOINTS)
+    stem = trainer.network.model.backbone.model.embedder
+    before = {name: value.clone() for name, value in stem.state_dict().items()}
+    trainer.step(next(draw_batches(Recipe(1, 2, side=SIZE), 0)), lambda gradients: None)
+    assert trainer.progress.starts == 1
+    assert all(torch.equal(value, before[name]) for name, value in stem.state_dict().items())
+
+
 def test_training_moves_every_part_of_the_head(tmp_path: Path) -> None:
     trainer = Trainer(Plan(minutes=1, seed=1, out=tmp_path, batch=2, joints=True))
     before = {name: value.clone() for name, value in trainer.network.joint_head.state_dict().items()}
-    batches = draw_batches(Recipe(1, 2, side=SIZE, people=0.9), 0)
+    batches = draw_batches(Recipe(1, 2, side=SIZE, odds=(90.0, *[1.0] * 11)), 0)
     for _ in range(2):
         trainer.step(next(batches), lambda gradients: None)
     after = trainer.network.joint_head.state_dict()
     assert [name for name, value in before.items() if torch.equal(value, after[name])] == []
+
+
+def test_replicas_share_as_much_with_people_as_without(tmp_path: Path) -> None:
+    trainer = Trainer(Plan(minutes=1, seed=1, out=tmp_path, batch=2, joints=True))
+    shared: list[int] = []
+    for odds in ((1.0, *[0.0] * 11), (0.0, *[1.0] * 11)):
+        batch = next(draw_batches(Recipe(1, 2, side=SIZE, odds=odds), 0))
+        trainer.step(batch, lambda gradients: shared.append(sum(each.numel() for each in gradients)))
+    assert shared[0] == shared[1]
 
 
 def test_a_run_goes_on_from_its_state(tmp_path: Path) -> None:
