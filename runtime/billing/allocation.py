@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -16,6 +16,21 @@ from .outage import unavailable
 from .prices import MICRO_NEURONS, Quote
 from .usage import UsageQuery, UsageRow
 
+Free = Callable[[], Awaitable[bool]]
+
+
+class Portion:
+    """What one request took of the day; nothing, without a way back."""
+
+    def __init__(self, back: Callable[[], None] | None = None) -> None:
+        self._back = back
+
+    def give_back(self) -> None:
+        """It came to nothing, or was paid before; once is enough."""
+        back, self._back = self._back, None
+        if back is not None:
+            back()
+
 
 class Allocation:
     """`neurons` free neurons of each account and UTC day; 0 sets no limit. What the ledger holds counts as used."""
@@ -26,30 +41,35 @@ class Allocation:
         self._first = asyncio.Lock()
 
     @asynccontextmanager
-    async def taken(self, account: Account, quote: Quote, images: int, now: datetime) -> AsyncGenerator[None]:
+    async def taken(
+        self, account: Account, quote: Quote, images: int, now: datetime, free: Free
+    ) -> AsyncGenerator[Portion]:
         """Use what a request of so many images costs; a body that raises gives it back.
 
-        Raises AllocationExhausted, and Unavailable where the ledger cannot say what the day has used.
+        Where the day is used up, `free` says whether this request costs nothing after all; then it takes nothing.
+        Raises AllocationExhausted, Unavailable where the ledger cannot say what the day has used, and what `free`
+        raises.
         """
         needed = quote.micro_neurons * images
         if self._daily is None or not needed:
-            yield
+            yield Portion()
             return
-        await self._know(self._daily, account, now)
+        portion = await self._take(self._daily, account, needed, now, free)
         try:
-            self._daily.take(account.id, needed, now)
-        except AllocationExhausted as limit:
-            raise faults.AllocationExhausted(str(limit), limit.retry_after) from limit
-        try:
-            yield
+            yield portion
         except BaseException:
-            self.give_back(account, quote, images, now)
+            portion.give_back()
             raise
 
-    def give_back(self, account: Account, quote: Quote, images: int, now: datetime) -> None:
-        """What a request took, where it came to nothing or was paid before."""
-        if self._daily is not None:
-            self._daily.give_back(account.id, quote.micro_neurons * images, now)
+    async def _take(self, daily: DailyAllocation, account: Account, needed: int, now: datetime, free: Free) -> Portion:
+        await self._know(daily, account, now)
+        try:
+            daily.take(account.id, needed, now)
+        except AllocationExhausted as limit:
+            if await free():
+                return Portion()
+            raise faults.AllocationExhausted(str(limit), limit.retry_after) from limit
+        return Portion(lambda: daily.give_back(account.id, needed, now))
 
     async def _know(self, daily: DailyAllocation, account: Account, now: datetime) -> None:
         async with self._first:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from ...models.card import Card
 from .. import faults
@@ -74,7 +75,8 @@ class Till:
         """
         quote = self.quote(card, purchase.face)
         order = self._order(card, purchase, quote)
-        async with self._allocation.taken(purchase.account, quote, purchase.images, order.at):
+        paid = partial(self._paid_before, order)
+        async with self._allocation.taken(purchase.account, quote, purchase.images, order.at, paid) as portion:
             reserving = asyncio.create_task(self._reserve(order))
             sale = Sale(quote, reserving)
             try:
@@ -86,8 +88,8 @@ class Till:
                     raise refusal from error.__cause__
                 raise
             sale.charge = await asyncio.shield(self._settle(reservation))
-        if reservation.repeat:
-            self._allocation.give_back(purchase.account, quote, purchase.images, order.at)
+            if reservation.repeat:
+                portion.give_back()
 
     def _order(self, card: Card, purchase: Purchase, quote: Quote) -> Order:
         try:
@@ -104,6 +106,14 @@ class Till:
             )
         except errors.InvalidOrder as error:
             raise _fault(error) from error
+
+    async def _paid_before(self, order: Order) -> bool:
+        """Whether the order repeats one that was charged under its key, and so costs nothing. Raises a Fault."""
+        if order.idempotency_key is None:
+            return False
+        reservation = await self._reserve(order)
+        await self._release(reservation, "only asked about")
+        return reservation.repeat
 
     async def _reserve(self, order: Order) -> Reservation:
         try:

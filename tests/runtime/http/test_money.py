@@ -171,6 +171,34 @@ def test_a_keyed_retry_takes_no_neurons_of_the_day(with_client: WithClient) -> N
     assert with_client(work, cloudflare__daily_neurons=2) == [200, 200, 200, 429]
 
 
+def test_a_keyed_retry_is_answered_when_the_day_is_used_up(with_client: WithClient) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> tuple[list[int], tuple[int, int]]:
+        reprice(app)
+        asked = [KEY, {}, KEY, KEY, {}]  # the first one takes the one neuron of the day
+        found = [(await client.post(RUN, content=BRIGHT, headers=headers)).status_code for headers in asked]
+        return found, await charged(app)
+
+    assert with_client(work, cloudflare__daily_neurons=1) == ([200, 429, 200, 200, 429], (1, 7500))
+
+
+def test_a_new_key_is_free_again_after_the_day_refused_it(with_client: WithClient) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> tuple[list[int], int]:
+        reprice(app)
+        asked = [{}, KEY, KEY]  # nothing claims the key between the two refusals
+        found = [(await client.post(RUN, content=BRIGHT, headers=headers)).status_code for headers in asked]
+        return found, (await app.engine.till.ledger.verify()).reservations
+
+    assert with_client(work, cloudflare__daily_neurons=1) == ([200, 429, 429], 0)
+
+
+def test_an_old_key_with_another_image_is_told_so_when_the_day_is_used_up(with_client: WithClient) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> list[int]:
+        reprice(app)
+        return [(await client.post(RUN, content=body, headers=KEY)).status_code for body in (BRIGHT, DARK)]
+
+    assert with_client(work, cloudflare__daily_neurons=1) == [200, 422]
+
+
 def test_a_charge_that_nobody_knows_of_is_not_called_free(
     with_client: WithClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
