@@ -25,6 +25,9 @@ _REFUSED = "The account is not allowed to access this model"
 
 # By code. The documented table (platform/errors) word for word, "injected" in the place of a model's name;
 HOSTED: Mapping[int, Wire] = {
+    3023: Wire(
+        403, 3023, "Service unavailable for account"
+    ),  # here also the code of a 402, which the service does not have
     3036: Wire(429, 3036, _NEURONS),
     3039: Wire(400, 3039, "Finetune is missing required files (model.safetensors and config.json)"),
     3041: Wire(403, 3041, _REFUSED),

@@ -86,17 +86,17 @@ def _made(kind: type[faults.Fault]) -> faults.Fault:
 
 def _names() -> Mapping[str, Callable[[], faults.Fault]]:
     """What can be asked for: each fault by its own name, by OpenAI's type and code, and by Cloudflare's code. Where
-    one name stands for several, it is the first in the face's table."""
+    one name stands for several, it is what the hosted service documents, else the first in the face's table."""
     names: dict[str, Callable[[], faults.Fault]] = {}
     for kind in CLOUDFLARE:
         names[_snake(kind)] = partial(_made, kind)
     for kind, wire in OPENAI.items():
         names.setdefault(wire.type, partial(_made, kind))
         names.setdefault(wire.code, partial(_made, kind))
-    for kind, wire in CLOUDFLARE.items():
-        names.setdefault(str(wire.code), partial(_made, kind))
     for code, wire in HOSTED.items():
         names.setdefault(str(code), partial(faults.HostedOnly, code, wire.text))
+    for kind, wire in CLOUDFLARE.items():
+        names.setdefault(str(wire.code), partial(_made, kind))
     return names
 
 

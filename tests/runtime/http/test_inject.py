@@ -55,6 +55,7 @@ def test_every_fault_has_a_name() -> None:
 @pytest.mark.parametrize(
     ("code", "status", "words"),
     [
+        (3023, 403, "Service unavailable for account"),
         (3036, 429, "You have used up your daily free allocation of 10,000 neurons. Please upgrade"),
         (3039, 400, "Finetune is missing required files (model.safetensors and config.json)"),
         (5018, 403, "The account is not allowed to access this model"),
