@@ -4,8 +4,9 @@ these are found in the model's card. Needs the extra `draw`."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
+
+from msgspec import structs
 
 from ..models.card import KeypointSchema
 from ..models.catalog import Catalog
@@ -21,7 +22,7 @@ def numbered(found: Sequence[Detection], model: str) -> tuple[Detection, ...]:
     ids = dict(_ids_of(model))
     for each in found:
         ids.setdefault(each.label, max(ids.values(), default=-1) + 1)
-    return tuple(each if each.class_id >= 0 else replace(each, class_id=ids[each.label]) for each in found)
+    return tuple(each if each.class_id >= 0 else structs.replace(each, class_id=ids[each.label]) for each in found)
 
 
 def schemas_of(model: str) -> tuple[KeypointSchema, ...]:

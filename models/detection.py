@@ -1,17 +1,18 @@
 """What every head returns and every face, drawing and binding reads: detections in pixels of the original
-image. Floats are kept as the network gave them; rounding is each face's own affair."""
+image. Floats are kept as the network gave them; rounding is each face's own affair.
+
+An answer has hundreds of these: msgspec's structs are made in an eighth of the time that frozen dataclasses take."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(msgspec.Struct, frozen=True, gc=False):
     """Corners in pixels of the original image. May pass its edges where the reference does not clip."""
 
     xmin: float
@@ -30,8 +31,7 @@ class Box:
         return self.ymax - self.ymin
 
 
-@dataclass(frozen=True, slots=True)
-class Keypoint:
+class Keypoint(msgspec.Struct, frozen=True, gc=False):
     """One named joint: place in pixels, confidence 0..1, covariance [[xx, xy], [xy, yy]] in pixels squared.
 
     The covariance is NaN where the network's numbers leave the range of a float. `visible` is false where the
@@ -46,8 +46,7 @@ class Keypoint:
     covariance: tuple[tuple[float, float], tuple[float, float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(msgspec.Struct, frozen=True, gc=False):
     """One object: score 0..1, the card's label and class id, its box, and its joints where the model finds them.
 
     `detection_confidence` is set by keypoint models only and equals the score that thresholds filter on.

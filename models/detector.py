@@ -39,6 +39,7 @@ class Detector:
     def __init__(self, card: Card) -> None:
         self.card = card
         self._points = {points.class_id: points for points in card.keypoints}
+        self._names = {class_id: label for class_id, label in enumerate(card.labels) if label is not None}
 
     def prepare(self, data: bytes | memoryview, *, max_pixels: int) -> Prepared:
         """Decodes and resizes by the card's input rule. Raises image.ImageError."""
@@ -63,19 +64,28 @@ class Detector:
         self._check(outputs)
         found, joints = self._candidates(outputs, width, height)
         order = np.argsort(-found.scores, kind="stable")
-        scores, labels, boxes = found.scores.tolist(), found.labels.tolist(), found.boxes.tolist()
-        detections: list[Detection] = []
-        for place in map(int, order):
-            score, class_id = float(scores[place]), int(labels[place])
-            label = self.card.labels[class_id] if class_id < len(self.card.labels) else None
-            if label is None or (threshold is not None and not score > threshold):
-                continue
-            if joints is None:
-                detections.append(Detection(score, label, class_id, Box(*boxes[place])))
-            else:
-                points = self._keypoints(joints[place], class_id, keypoint_threshold or 0.0)
-                detections.append(Detection(score, label, class_id, Box(*boxes[place]), points, score))
-        return tuple(detections)
+        if threshold is not None:
+            order = order[found.scores[order].astype(np.float64) > threshold]
+        rows: list[tuple[int, float, int, list[float]]] = list(
+            zip(
+                order.tolist(),
+                found.scores[order].tolist(),
+                found.labels[order].tolist(),
+                found.boxes[order].tolist(),
+                strict=True,
+            )
+        )
+        names, known = self._names, self._names.keys()
+        if joints is None:
+            return tuple(
+                [Detection(score, names[kind], kind, Box(*box)) for _, score, kind, box in rows if kind in known]
+            )
+        sure = keypoint_threshold or 0.0
+        return tuple(
+            Detection(score, names[kind], kind, Box(*box), self._keypoints(joints[place], kind, sure), score)
+            for place, score, kind, box in rows
+            if kind in known
+        )
 
     def _candidates(
         self, outputs: Outputs, width: int, height: int

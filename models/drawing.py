@@ -4,8 +4,10 @@ annotators where the extra `draw` is installed, else boxes, labels and skeletons
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec import structs
 
 from . import annotate, supervised
 from .card import KeypointSchema
@@ -65,8 +67,8 @@ def _hidden(detection: Detection, threshold: float, size: tuple[int, int]) -> De
     """With the joints that are not to be seen marked invisible."""
     if not detection.keypoints:
         return detection
-    points = [replace(each, visible=_seen(each, threshold, size)) for each in detection.keypoints]
-    return replace(detection, keypoints=tuple(points))
+    points = [structs.replace(each, visible=_seen(each, threshold, size)) for each in detection.keypoints]
+    return structs.replace(detection, keypoints=tuple(points))
 
 
 def _seen(point: Keypoint, threshold: float, size: tuple[int, int]) -> bool:

@@ -48,13 +48,22 @@ class Schema:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._findings = findings(document)
+        self._binary: bool | None = None
 
     def is_valid(self, instance: Any) -> bool:
         """Whether the instance fits."""
         return next(self._findings(instance), None) is None
 
+    def _takes_binary(self) -> bool:
+        """Whether binary data fits that is not empty: no document looks further into it, so one verdict holds."""
+        if self._binary is None:
+            self._binary = self.is_valid(b"\0")
+        return self._binary
+
     def check(self, instance: Any) -> None:
         """Raises Mismatch when the instance does not fit."""
+        if isinstance(instance, bytes | bytearray | memoryview) and instance and self._takes_binary():
+            return
         found = list(self._findings(instance))
         if found:
             raise _mismatch(found)

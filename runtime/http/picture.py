@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
+from msgspec import structs
 
 from ...models import annotate, drawing, image
 from ...models.card import Card
@@ -49,7 +49,7 @@ def _within(width: int, height: int) -> Size:
 
 def _moved(detection: Detection, stretch: tuple[float, float], offset: Size) -> Detection:
     (across, down), (left, top), box = stretch, offset, detection.box
-    return replace(
+    return structs.replace(
         detection,
         box=Box(box.xmin * across + left, box.ymin * down + top, box.xmax * across + left, box.ymax * down + top),
         keypoints=tuple(_shifted(each, stretch, offset) for each in detection.keypoints),
@@ -59,4 +59,4 @@ def _moved(detection: Detection, stretch: tuple[float, float], offset: Size) -> 
 def _shifted(point: Keypoint, stretch: tuple[float, float], offset: Size) -> Keypoint:
     (across, down), (left, top), ((xx, xy), (yx, yy)) = stretch, offset, point.covariance
     spread = ((xx * across**2, xy * across * down), (yx * across * down, yy * down**2))
-    return replace(point, x=point.x * across + left, y=point.y * down + top, covariance=spread)
+    return structs.replace(point, x=point.x * across + left, y=point.y * down + top, covariance=spread)

@@ -38,6 +38,9 @@ class Inferred:
     infer: float
 
 
+_Stacked = tuple[Images, NDArray[np.int64]]
+
+
 def _never() -> bool:
     return False
 
@@ -104,16 +107,37 @@ class Batcher:
                 break
 
     def _dispatch(self, lane: Lane, batch: Sequence[_Entry]) -> None:
-        task = asyncio.create_task(self._serve(lane, batch))
+        if not batch:
+            self.lanes.give_back(lane)
+            return
+        # Begun here and not in the task, whose turn comes after the answers that are being read and written.
+        started = perf_counter()
+        try:
+            images = stack([entry.pixels for entry in batch])
+            begun = lane.begin(*images)
+        except Exception as error:  # such as MemoryError: the owner must outlive it
+            self.lanes.give_back(lane)
+            self._tell(batch, SessionError(repr(error)), started)
+            return
+        task = asyncio.create_task(self._serve(lane, batch, started, images, begun))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _serve(self, lane: Lane, batch: Sequence[_Entry]) -> None:
+    async def _serve(
+        self, lane: Lane, batch: Sequence[_Entry], started: float, images: _Stacked, begun: asyncio.Future[Outputs]
+    ) -> None:
+        """Answers a batch, or its entries one by one where it fails: one image must not fail its neighbours."""
         try:
-            if batch:
-                await self._answer(lane, batch)
+            outputs = await self._outcome(lane, images, begun)
+            if isinstance(outputs, SessionError) and len(batch) > 1:
+                for entry in batch:
+                    started, alone = perf_counter(), stack([entry.pixels])
+                    self._tell([entry], await self._outcome(lane, alone, None), started)
+                batch = ()
         finally:
+            # Before the answers are told: the next inference begins while they are read.
             self.lanes.give_back(lane)
+        self._tell(batch, outputs, started)
 
     async def _gather(self, first: _Entry) -> tuple[list[_Entry], _Entry | None, bool]:
         """A batch that starts with `first`; an entry that does not fit it is held for the next."""
@@ -153,26 +177,26 @@ class Batcher:
         return present
 
     @staticmethod
-    async def _answer(lane: Lane, batch: Sequence[_Entry]) -> None:
-        started = perf_counter()
+    async def _outcome(lane: Lane, images: _Stacked, begun: asyncio.Future[Outputs] | None) -> Outputs | SessionError:
         try:
-            outputs = await lane.run(*stack([entry.pixels for entry in batch]))
+            return await lane.run(*images, begun)
         except Exception as error:  # whatever it is, somebody waits for it
-            if len(batch) > 1:  # one image must not fail its neighbours
-                for entry in batch:
-                    await Batcher._answer(lane, [entry])
-            elif not batch[0].answer.done():
-                known = isinstance(error, SessionError)
-                batch[0].answer.set_exception(error if known else SessionError(repr(error)))
-            return
+            return error if isinstance(error, SessionError) else SessionError(repr(error))
+
+    @staticmethod
+    def _tell(batch: Sequence[_Entry], outputs: Outputs | SessionError, started: float) -> None:
         took = perf_counter() - started
         for index, entry in enumerate(batch):
-            if not entry.answer.done():
+            if entry.answer.done():
+                continue
+            if isinstance(outputs, SessionError):
+                entry.answer.set_exception(outputs)
+            else:
                 own = {name: values[index] for name, values in outputs.items()}
                 entry.answer.set_result(Inferred(own, started - entry.since, took))
 
 
-def stack(pixels: Sequence[Images]) -> tuple[Images, NDArray[np.int64]]:
+def stack(pixels: Sequence[Images]) -> _Stacked:
     """Images uint8 [H_i, W_i, 3] to one batch, padded with 0 at the bottom and right.
 
     Returns uint8 [batch, max H, max W, 3] and the true sizes, int64 [batch, 2] (height, width).

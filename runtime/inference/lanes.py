@@ -30,16 +30,21 @@ class Lane:
         self._reopen = reopen
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"infer {name}")
 
-    async def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
-        """Infer one batch; see `Session.run`. Raises SessionError."""
-        loop = asyncio.get_running_loop()
+    def begin(self, images: Images, sizes: NDArray[np.int64]) -> asyncio.Future[Outputs]:
+        """Infer one batch from now on, without waiting for another turn of the loop; see `Session.run`."""
+        return asyncio.get_running_loop().run_in_executor(self._thread, self.session.run, images, sizes)
+
+    async def run(
+        self, images: Images, sizes: NDArray[np.int64], begun: asyncio.Future[Outputs] | None = None
+    ) -> Outputs:
+        """The outcome of one batch, which may have `begun`. Raises SessionError."""
         try:
-            return await loop.run_in_executor(self._thread, self.session.run, images, sizes)
+            return await (begun or self.begin(images, sizes))
         except SessionLost as error:
             self.lost += 1
             log.error("a session is replaced: %s", error)
-            self.session = await loop.run_in_executor(self._thread, self._reopen)
-            return await loop.run_in_executor(self._thread, self.session.run, images, sizes)
+            self.session = await asyncio.get_running_loop().run_in_executor(self._thread, self._reopen)
+            return await self.begin(images, sizes)
 
     def close(self) -> None:
         """Let the thread go once it is idle."""

@@ -7,6 +7,7 @@ import pytest
 
 from inflare.models.embedded.classes import KINDS
 from inflare.models.embedded.dataset import (
+    INPUT_SIDE,
     Batch,
     Recipe,
     augment,
@@ -82,7 +83,7 @@ def test_targets_are_centres_and_sizes_of_the_unit_square(scene: Scene) -> None:
 
 
 def test_pictures_are_stretched_to_the_input(scene: Scene) -> None:
-    assert fit(scene.pixels).shape == (256, 256, 3)
+    assert fit(scene.pixels).shape == (INPUT_SIDE, INPUT_SIDE, 3)
 
 
 def test_batches_follow_from_the_seed() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
+from msgspec import structs
 
 from inflare.models.card import Expectation
 from inflare.models.detection import Box, Detection
@@ -40,7 +39,7 @@ def test_another_logit_fails_and_says_how_far_it_is() -> None:
 
 
 def test_a_box_may_be_off_by_its_share_of_the_longer_side() -> None:
-    moved = (FOUND[0], replace(FOUND[1], box=Box(10, 20, 30, 40.2)))
+    moved = (FOUND[0], structs.replace(FOUND[1], box=Box(10, 20, 30, 40.2)))
     assert not held(found=moved)["detection 1: box in pixels"].passed
 
 
@@ -50,7 +49,7 @@ def test_a_missing_detection_fails() -> None:
 
 
 def test_a_detection_of_another_class_does_not_count() -> None:
-    other = tuple(replace(each, class_id=3) for each in FOUND)
+    other = tuple(structs.replace(each, class_id=3) for each in FOUND)
     assert not held(found=other)["detection 1: score of class 17"].passed
 
 
