@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -31,6 +32,7 @@ WINDOW = 8  # frames of one connection on their way; beyond it no more is read, 
 
 # Close codes of RFC 6455 and its registry.
 _POLICY, _RESTART = 1008, 1012
+_PARTING_S = 2.0  # how long a caller who was told that it is over may take to say so, too
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ class StreamFace:
         started = perf_counter()
         try:
             await talk.hold()
+            await talk.part()
         except TimeoutError:
             log.warning("gave up on a stream whose caller did not read its answers")
         except WebSocketDisconnect:
@@ -114,6 +117,18 @@ class _Talk:
             await self._abandon(reading)
         if self.end.is_set():
             await self._dismiss(faults.Stopping("The server is stopping, please try again."), _RESTART)
+
+    async def part(self) -> None:
+        """Where this end closed: wait for the caller's own word, and pass over the frames before it.
+
+        A connection that is ended with frames unread is reset, and what was said last may never be read.
+        """
+        if self._socket.application_state is not WebSocketState.DISCONNECTED:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PARTING_S):
+                while self._socket.client_state is WebSocketState.CONNECTED:
+                    await self._socket.receive()
 
     async def _enter(self) -> Asked:
         if self._door.open:

@@ -20,6 +20,7 @@ from inflare.runtime.accounts import LOCAL, Accounts, Doorkeeper, Scope
 from inflare.runtime.assembly import open_accounts, open_database, open_runtime
 from inflare.runtime.billing.usage import UsageQuery
 from inflare.runtime.config import Settings
+from inflare.runtime.http import stream
 from inflare.runtime.http.app import App
 from inflare.runtime.http.door import Door
 from inflare.runtime.http.stream import WINDOW
@@ -267,6 +268,25 @@ def test_over_a_real_connection(tmp_path: Path) -> None:
         found = [wire.hear() for _ in range(3)]
     assert wire.subprotocol == "inflare"
     assert [each["status"] for each in found if isinstance(each, dict)] == [200, 200, 400]
+
+
+def test_one_that_is_refused_while_it_sends_is_told_why(tmp_path: Path) -> None:
+    with server(tmp_path) as (_, url), Wire(url, "/ai/stream/@cf/no/such") as wire:
+        for _ in range(200):
+            wire.say(spots.png(255, 400, 400))
+        told, code = wire.hear(), wire.hear()
+    assert isinstance(told, dict) and (told["status"], code) == (400, 1008)
+
+
+def test_one_that_never_says_goodbye_is_left(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_PARTING_S", 0.05)
+
+    async def work(app: App, line: Line) -> int:
+        _, code = await farewell(app, line)
+        await asyncio.wait_for(line.over.wait(), PATIENCE)
+        return code
+
+    assert talk(settings(), work, path="/ai/stream/@cf/no/such") == 1008
 
 
 def test_a_frame_beyond_every_measure_ends_the_connection(tmp_path: Path) -> None:
