@@ -4,38 +4,32 @@ HTTP client does for each request (URLs, cookies, redirects, pools by origin) co
 from __future__ import annotations
 
 import asyncio
+import re
+import select
 import ssl
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, cast
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from typing import cast
+from urllib.parse import quote, urlsplit
 
-import h11
+from .proxies import proxy_of, tunnelled
+from .replies import BrokenReply, Reply, ReplyReader
 
-_READ = 1 << 16  # bytes at a time
 _KEPT = 32  # idle connections
 _PORTS = {"http": 80, "https": 443}
-_AGENT = (b"user-agent", b"inflare")
+_LINE = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\t\x20-\x7e\x80-\xff]*\r\n")
+_OWN = {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"}
 
 
 class TransportFailed(Exception):
     """No answer: no connection, a broken one, or none in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Status, headers (lower case) and body of an answer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class Connections:
     """Connections to the origin of `url`, with `headers` on every request; `timeout` in seconds of one request.
 
-    Used from one event loop. Raises ValueError for a URL that is neither http nor https.
+    Used from one event loop. An https server is reached through the proxy that the environment names, if any; every
+    http server, and this machine, directly. Raises ValueError for a URL that is neither http nor https, for a header
+    that cannot be sent, and for a proxy of another kind than http.
     """
 
     def __init__(self, url: str, headers: Mapping[str, str], timeout: float) -> None:
@@ -44,20 +38,25 @@ class Connections:
             raise ValueError(f"{url!r} is no address of a runtime: write http://127.0.0.1:8786")
         self._host, self._port = parts.hostname, parts.port or _PORTS[parts.scheme]
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._prefix = parts.path.rstrip("/")
+        self._proxy = proxy_of(self._host, self._port) if self._tls else None
+        self._prefix = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
         host = parts.netloc.rpartition("@")[2].encode("idna")
-        self._always = [(b"host", host), _AGENT, *_raw(headers)]
+        self._always = b"host: " + host + b"\r\nuser-agent: inflare\r\n" + _lines(headers)
         self._timeout = timeout
         self._idle: list[_Connection] = []
 
-    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
-        """The whole answer to one request. Raises TransportFailed."""
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: Sequence[bytes] = ()) -> Reply:
+        """The whole answer to one request; its body is the pieces one after another. Raises TransportFailed, and
+        ValueError for a header that cannot be sent."""
+        length = sum(map(len, body))
+        first = f"{method} {self._prefix}{target} HTTP/1.1\r\ncontent-length: {length}\r\n".encode("ascii")
+        sent = (b"".join((first, self._always, _lines(headers), b"\r\n")), *body)
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._request(method, target, headers, body)
+                return await self._answer(sent)
         except TimeoutError as error:
             raise TransportFailed(f"no answer within {self._timeout:g} s") from error
-        except (OSError, h11.ProtocolError) as error:
+        except (OSError, BrokenReply) as error:
             raise TransportFailed(str(error) or type(error).__name__) from error
 
     def close(self) -> None:
@@ -65,91 +64,131 @@ class Connections:
         while self._idle:
             self._idle.pop().close()
 
-    async def _request(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        length = (b"content-length", b"%d" % len(body))
-        asked = h11.Request(
-            method=method, target=self._prefix + target, headers=[*self._always, *_raw(headers), length]
-        )
+    async def _answer(self, sent: Sequence[bytes]) -> Reply:
         while self._idle:
+            connection = self._idle.pop()
+            if not connection.quiet():
+                connection.abort()
+                continue
             try:
-                async with self._held(self._idle.pop()) as connection:
-                    return await connection.exchange(asked, body)
+                return await self._exchanged(connection, sent)
             except _Stale:
-                continue  # closed by the server while it was idle: nothing of the answer had come
-        async with self._held(await self._opened()) as connection:
-            return await connection.exchange(asked, body)
+                continue  # closed by the server just as it was asked: nothing of the answer had come
+        return await self._exchanged(await self._opened(), sent)
 
-    @asynccontextmanager
-    async def _held(self, connection: _Connection) -> AsyncGenerator[_Connection]:
+    async def _exchanged(self, connection: _Connection, sent: Sequence[bytes]) -> Reply:
         """The connection is kept where the exchange was whole, and closed otherwise, cancelled ones too."""
         try:
-            yield connection
+            reply = await connection.exchange(sent)
         except BaseException:
-            connection.close()
+            connection.abort()
             raise
         if connection.reusable() and len(self._idle) < _KEPT:
             self._idle.append(connection)
         else:
-            connection.close()
+            connection.abort()
+        return reply
 
     async def _opened(self) -> _Connection:
-        return _Connection(*await asyncio.open_connection(self._host, self._port, ssl=self._tls, limit=1 << 20))
+        connection = _Connection()
+        if self._proxy and self._tls:
+            await tunnelled(self._proxy, self._host, self._port, self._tls, connection)
+        else:
+            loop = asyncio.get_running_loop()
+            await loop.create_connection(lambda: connection, self._host, self._port, ssl=self._tls)
+        return connection
 
 
 class _Stale(Exception):
     """A kept connection that the server had closed."""
 
 
-class _Connection:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self._http = h11.Connection(h11.CLIENT)
+class _Connection(asyncio.Protocol):
+    """One exchange at a time. What comes when nothing was asked (a farewell such as a proxy's 408, or the end) closes
+    the connection: it is no answer to the request that comes next."""
+
+    def __init__(self) -> None:
+        self._reader = ReplyReader()
+        self._waiting: asyncio.Future[Reply] | None = None
         self._used = False
 
-    async def exchange(self, asked: h11.Request, body: bytes) -> Reply:
-        """Send one request and read its answer."""
+    async def exchange(self, sent: Sequence[bytes]) -> Reply:
+        """Send one request and read its answer. Raises OSError, BrokenReply and _Stale."""
         reused, self._used = self._used, True
-        answer: Any = None
-        content = bytearray()
+        self._reader.expect()
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._transport.writelines(sent)
         try:
-            self._writer.writelines((_sent(self._http, asked), body))
-            self._http.send_with_data_passthrough(h11.Data(data=body))
-            self._http.send(h11.EndOfMessage())
-            await self._writer.drain()
-            answer = await self._answer()
-        except (ConnectionError, h11.RemoteProtocolError) as error:
-            if reused and answer is None:
+            return await self._waiting
+        except (ConnectionError, BrokenReply) as error:
+            if reused and not self._reader.begun:
                 raise _Stale from error
             raise
-        while isinstance(event := await self._event(), h11.Data):
-            content += event.data
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
-        return Reply(answer.status_code, headers, bytes(content))
+        finally:
+            self._waiting = None
 
     def reusable(self) -> bool:
-        """Make ready for another exchange, where the server allows one."""
-        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-            return False
-        self._http.start_next_cycle()
-        return not self._writer.is_closing()
+        """Whether the exchange was whole in both directions, and the server goes on."""
+        return self._reader.kept and not self._transport.get_write_buffer_size() and not self._transport.is_closing()
+
+    def quiet(self) -> bool:
+        """Whether nothing has come since the last answer, nor waits in the socket where the loop has not looked yet."""
+        return self.reusable() and not _readable(self._transport.get_extra_info("socket").fileno())
 
     def close(self) -> None:
-        self._writer.close()
+        self._transport.close()
 
-    async def _answer(self) -> h11.Response:
-        while isinstance(event := await self._event(), h11.InformationalResponse):
-            continue
-        return cast(h11.Response, event)
+    def abort(self) -> None:
+        self._transport.abort()
 
-    async def _event(self) -> Any:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._http.receive_data(await self._reader.read(_READ))
-        return event
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiting is None or self._waiting.done():
+            self._transport.abort()
+            return
+        try:
+            reply = self._reader.feed(data)
+        except BrokenReply as error:
+            self._waiting.set_exception(error)
+        else:
+            if reply is not None:
+                self._waiting.set_result(reply)
+
+    def eof_received(self) -> None:
+        self._end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(exc)
+
+    def _end(self, error: Exception | None) -> None:
+        waiting = self._waiting
+        if waiting is None or waiting.done():
+            return
+        try:
+            reply = self._reader.end()
+        except BrokenReply as broken:
+            waiting.set_exception(error or broken)
+        else:
+            waiting.set_result(reply)
 
 
-def _sent(http: h11.Connection, event: h11.Request) -> bytes:
-    return http.send(event) or b""
+def _readable(handle: int) -> bool:
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([handle], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(0))
 
 
-def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+def _lines(headers: Mapping[str, str]) -> bytes:
+    """Headers as they are sent. Raises ValueError for one that would be another or end the head, or is the
+    connection's own."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    for name, line in zip(headers, lines, strict=True):
+        if name.lower() in _OWN or not _LINE.fullmatch(line):
+            raise ValueError(f"{line[:100].strip()!r} cannot be sent as a header")
+    return "".join(lines).encode("latin-1")

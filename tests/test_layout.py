@@ -23,6 +23,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "jsonschema": ("schemas/",),
     "sqlalchemy": ("runtime/storage/",),
     "starlette": ("runtime/http/",),
+    "httptools": ("bindings/replies.py",),
     "hypercorn": ("runtime/server.py",),
     "torch": (),
     "transformers": (),

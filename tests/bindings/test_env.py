@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import PIL.Image
 import pytest
 
 from inflare.bindings import ConnectionFailed, Env, InferenceUpstreamError, RawResponse, Result
-from inflare.bindings.connections import Reply
 from inflare.bindings.env import EnvSession
 from inflare.bindings.options import RunOptions
 from inflare.bindings.remote import RemoteAI
+from inflare.bindings.replies import Reply
 from inflare.runtime.billing.usage import UsageQuery
 from inflare.runtime.config import load
 from tests import spots
@@ -175,7 +175,7 @@ class Scripted:
     def __init__(self, replies: list[Reply]) -> None:
         self.replies, self.sent = iter(replies), list[Mapping[str, str]]()
 
-    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: Sequence[bytes] = ()) -> Reply:
         self.sent.append(headers)
         return next(self.replies)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import httpx
 
-from inflare.bindings.connections import Reply
+from inflare.bindings.replies import Reply
 
 
 class Through:
@@ -15,6 +15,6 @@ class Through:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
-        answer = await self._client.request(method, target, headers=dict(headers), content=body)
+    async def request(self, method: str, target: str, headers: Mapping[str, str], body: Sequence[bytes] = ()) -> Reply:
+        answer = await self._client.request(method, target, headers=dict(headers), content=b"".join(body))
         return Reply(answer.status_code, dict(answer.headers), answer.content)
