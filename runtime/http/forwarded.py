@@ -3,7 +3,7 @@ before 4.36 send. They are turned back into the request that the Worker made."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Match, Route
@@ -31,7 +31,7 @@ def inner_url(scope: Scope) -> str | None:
 def inner_path(scope: Scope) -> str:
     """The path that decides what is asked for: the inner one of a wrapped request."""
     url = inner_url(scope)
-    return scope["path"] if url is None else urlsplit(url).path
+    return scope["path"] if url is None else _split(url).path
 
 
 class WrappedRoute(Route):
@@ -53,8 +53,16 @@ class Unwrap:
         await self._app(_unwrapped(scope), receive, send)
 
 
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; of one that is none, such as "https://[", nothing, at which nothing is served."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def _unwrapped(scope: Scope) -> Scope:
-    url = urlsplit(inner_url(scope) or "")
+    url = _split(inner_url(scope) or "")
     return {
         **scope,
         "path": url.path or "/",

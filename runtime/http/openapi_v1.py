@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ...models.card import Card
 from ...schemas.document import document
+from .. import faults
 from .openai_detections import MOST_IMAGES
 from .openai_errors import WIRES
-
-Schema = dict[str, Any]
+from .openapi_statuses import ENTERED, INFERRED, KEY, SERVED, Kinds, Schema, queries, refusals
 
 TEXT: Schema = {"type": "string"}
 COUNT: Schema = {"type": "integer"}
 SHARE: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1}
 _IMAGE: Schema = {"type": "string", "minLength": 1, "description": "The URL of an image, a data: URL or base64."}
-_STATUSES = sorted({str(wire.status) for wire in WIRES.values()})
 
 ERROR: Schema = {
     "type": "object",
@@ -68,16 +67,19 @@ def v1_paths(cards: Iterable[Card]) -> dict[str, Any]:
 
 def _reading() -> dict[str, Any]:
     report: Schema = {name: value for name, value in document("inflare/usage").items() if name != "$schema"}
-    wallet = ("account", "balance_nano_usd", "held_nano_usd", "available_nano_usd")
+    wallet = _answer("account", "balance_nano_usd", "held_nano_usd", "available_nano_usd")
+    asked = (*ENTERED, faults.BadInput)
+    others = (*asked, faults.Forbidden)  # where another account's may be asked for
+    one = _answer("id", "object")
+    usage = queries("from", "to", "by", "model", "face", "account")
+    cost = _answer("id", "nano_usd")
     return {
-        "/v1/models": {"get": _operation("Every model", _answer("object", "data"))},
-        "/v1/models/{model}": {"get": _operation("One model", _answer("id", "object"), [_path("model")])},
+        "/v1/models": _get("Every model", _answer("object", "data"), ENTERED),
+        "/v1/models/{model}": _get("One model", one, (*ENTERED, faults.NoSuchModel), [_path("model")]),
         "/v1/img/{name}.png": {"get": _picture()},
-        "/v1/usage": {
-            "get": _operation("What was charged", report, _queries("from", "to", "by", "model", "face", "account"))
-        },
-        "/v1/credits": {"get": _operation("The wallet", _answer(*wallet), _queries("account"))},
-        "/v1/generation": {"get": _operation("What one request cost", _answer("id", "nano_usd"), _queries("id"))},
+        "/v1/usage": _get("What was charged", report, others, usage),
+        "/v1/credits": _get("The wallet", wallet, others, queries("account")),
+        "/v1/generation": _get("What one request cost", cost, (*asked, faults.NoSuchRoute), queries("id")),
     }
 
 
@@ -142,31 +144,31 @@ def _post(summary: str, body: Schema, answer: Schema, *, form: bool = False, str
     media = {"multipart/form-data" if form else "application/json": {"schema": body}}
     if form:
         body["properties"]["image"] = {"type": "string", "format": "binary"}
-    operation = _operation(summary, answer)
+    operation = _operation(summary, answer, (*INFERRED, faults.NoSuchModel), [KEY])
     operation["requestBody"] = {"required": True, "content": media}
     if stream:
         operation["responses"]["200"]["content"]["text/event-stream"] = {"schema": TEXT}
     return {"post": operation}
 
 
-def _operation(summary: str, answer: Schema, parameters: list[Schema] | None = None) -> dict[str, Any]:
+def _get(summary: str, answer: Schema, kinds: Kinds, parameters: list[Schema] | None = None) -> dict[str, Any]:
+    return {"get": _operation(summary, answer, kinds, parameters or [])}
+
+
+def _operation(summary: str, answer: Schema, kinds: Kinds, parameters: list[Schema]) -> dict[str, Any]:
     success = {"description": "Done", "content": {"application/json": {"schema": answer}}}
-    return {"summary": summary, "parameters": parameters or [], "responses": {"200": success, **_refusals()}}
+    return {"summary": summary, "parameters": parameters, "responses": {"200": success, **_refusals(kinds)}}
 
 
 def _picture() -> dict[str, Any]:
     success: Schema = {"description": "A drawn image", "content": {"image/png": {}}}
-    return {"summary": "A drawn image", "parameters": [_path("name")], "responses": {"200": success, **_refusals()}}
+    responses = {"200": success, **_refusals((*SERVED, faults.NoSuchRoute))}
+    return {"summary": "A drawn image", "parameters": [_path("name")], "responses": responses}
 
 
-def _refusals() -> Mapping[str, Any]:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    return {status: {"description": "Refused, as OpenAI writes errors", "content": content} for status in _STATUSES}
+def _refusals(kinds: Kinds) -> dict[str, Any]:
+    return refusals(WIRES, kinds, {"$ref": "#/components/schemas/Error"})
 
 
 def _path(name: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-
-
-def _queries(*names: str) -> list[Schema]:
-    return [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]

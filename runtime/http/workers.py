@@ -119,6 +119,7 @@ class WorkersFace:
 
     async def markdown(self, request: Request) -> Response:
         """`env.AI.toMarkdown().supported()`: no document format is."""
+        await enter(self._door, request, "read")
         return success([])
 
     def _card(self, request: Request) -> Card:

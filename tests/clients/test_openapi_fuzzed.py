@@ -35,7 +35,16 @@ def fuzzed(server: Server, folder: Path, *filters: str) -> subprocess.CompletedP
     return subprocess.run([*command, *options, *filters], cwd=folder, capture_output=True, text=True, timeout=280)
 
 
-@pytest.mark.parametrize("path", [r"^/v1/", r"^(/client/v4/accounts/\{account\})?/ai/(models|run/@local)", r"^/[^/]*$"])
+PATHS = {
+    "openai": r"^/v1/",
+    "cloudflare": r"^(/client/v4/accounts/\{account\})?/ai/(models|run/@local)",
+    "binding": r"^/(run|(ai-gateway|ai-api|to-everything|autorag)/.*)?$",
+    "forwarded": r"/ai/run/proxy$",
+    "operators": r"^/(healthz|readyz|metrics|openapi\.json)$",
+}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 def test_every_answer_is_a_documented_one(server: Server, tmp_path: Path, path: str) -> None:
     done = fuzzed(server, tmp_path, "--include-path-regex", path)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
