@@ -17,7 +17,7 @@ import pytest
 from tests.clients.conftest import Server
 from tests.clients.processes import PATIENCE_S, run
 from tests.clients.test_env_ai import wrangler_dev
-from tests.clients.toolchains import ROOT, Toolchain, environment, toolchain
+from tests.clients.toolchains import PLUGIN, ROOT, Toolchain, environment, toolchain
 
 EXAMPLES = ROOT / "examples"
 WORKER = EXAMPLES / "worker-typescript"
@@ -102,6 +102,12 @@ def test_the_worker_is_ready_for_the_plugin_and_its_production_is_untouched() ->
     assert binding["dev"]["plugin"] == {"package": "inflare-workers", "name": "inflare"}
     assert config["ai"] == {"binding": "AI"}
     assert "unsafe" not in config
+
+
+def test_the_plugin_is_taken_from_where_the_checkout_has_it() -> None:
+    package = json.loads((WORKER / "package.json").read_text())
+    place = package["devDependencies"]["inflare-workers"]
+    assert (WORKER / place.removeprefix("file:")).resolve() == PLUGIN
 
 
 def test_the_workflow_waits_for_the_runtime_before_the_tests() -> None:
