@@ -42,7 +42,8 @@ class Fetcher:
         try:
             answer = await self._followed(sent, request.redirect)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise OSError(f"fetch of {request.url} failed: {error or type(error).__name__}") from error
+            # Without the client's own frames, which would bury the Worker's line in the terminal.
+            raise OSError(f"fetch of {request.url} failed: {str(error) or type(error).__name__}") from None
         return _response(answer)
 
     async def _followed(self, request: httpx.Request, redirect: str) -> httpx.Response:
