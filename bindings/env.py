@@ -52,7 +52,9 @@ class Env:
         """An Env whose models run behind `url`; use it with `async with`, or `with` and `run_sync`.
 
         timeout: seconds of one try. retries: further tries after 408, 429, 5xx and failed connections, waiting as
-        Retry-After asks; all tries of one call share an idempotency key, so it is charged once.
+        Retry-After asks; all tries of one call share an idempotency key, so it is charged once. An https server is
+        reached through the proxy of HTTPS_PROXY, unless NO_PROXY names it. Raises ValueError, on entering, for a URL
+        or a proxy that is none.
         """
         return EnvSession(lambda: _connected(url.rstrip("/"), token, timeout, retries))
 
