@@ -36,6 +36,9 @@ _BACKLOG = 2048
 # Longer than clients keep an idle connection (httpx and hypercorn's default: 5 s), or both end it at once and the next
 # request is lost on the way.
 _IDLE_S = 8.0
+# How long a thread that reads a body or an image may keep the interpreter while the event loop wants it; Python's own
+# 5 ms would be the loop's lag.
+_TURN_S = 0.0005
 _KEEPALIVE_S = 20  # of silence until a connection is asked whether anybody is there
 
 
@@ -54,6 +57,7 @@ def serve(settings: Settings, announce: Callable[[str], None], hosting: Hosting 
     """
     listener = bind(settings)
     factory: Any = None
+    sys.setswitchinterval(_TURN_S)
     if sys.platform != "win32":
         import uvloop
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from .document import Document, document, strict
 from .keywords import MORE, Finding, findings
@@ -48,25 +48,34 @@ class Schema:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._findings = findings(document)
-        self._binary: bool | None = None
+        self._binary: dict[bool, bool] = {}
 
     def is_valid(self, instance: Any) -> bool:
         """Whether the instance fits."""
         return next(self._findings(instance), None) is None
 
-    def _takes_binary(self) -> bool:
-        """Whether binary data fits that is not empty: no document looks further into it, so one verdict holds."""
-        if self._binary is None:
-            self._binary = self.is_valid(b"\0")
-        return self._binary
+    def _takes_binary(self, *, member: bool) -> bool:
+        """Whether binary data fits, alone or as the one member `image`. No document looks into what is not empty, so
+        that one verdict holds for all of it; most requests are of these two forms."""
+        if member not in self._binary:
+            self._binary[member] = self.is_valid({"image": b"\0"} if member else b"\0")
+        return self._binary[member]
 
     def check(self, instance: Any) -> None:
         """Raises Mismatch when the instance does not fit."""
-        if isinstance(instance, bytes | bytearray | memoryview) and instance and self._takes_binary():
+        if _is_binary(instance) and self._takes_binary(member=False):
             return
+        if isinstance(instance, dict) and len(cast(Document, instance)) == 1:
+            image = cast(Document, instance).get("image")
+            if _is_binary(image) and self._takes_binary(member=True):
+                return
         found = list(self._findings(instance))
         if found:
             raise _mismatch(found)
+
+
+def _is_binary(value: Any) -> bool:
+    return isinstance(value, bytes | bytearray | memoryview) and len(cast(bytes, value)) > 0
 
 
 def _mismatch(found: list[Finding]) -> Mismatch:

@@ -21,6 +21,7 @@ SIGMAS: NDArray[np.float32] = np.array(
 WIDTH = 64
 ROUNDS = 2
 LEVELS = 3
+TRUNK_SHARE = 0.25
 # Weights of the parts of the loss: distance of every round, OKS, whether a joint is there, and the likelihood.
 SHARES = (5.0, 3.0, 0.5, 0.25)
 
@@ -91,9 +92,16 @@ def joints_loss(head: Any, outputs: Any, batch: Batch, labels: list[dict[str, An
     index = torch.from_numpy(chosen).to(device)[..., None]
     hidden = hidden.gather(1, index.expand(-1, -1, hidden.shape[2]))
     boxes = boxes.gather(1, index.expand(-1, -1, 4)).detach()
-    found = find(head, hidden, boxes, outputs.encoder_last_hidden_state)
+    maps = [_lightly(level) for level in outputs.encoder_last_hidden_state]
+    found = find(head, _lightly(hidden), boxes, maps)
     keep = torch.from_numpy(known).to(device)
     return _loss(found, boxes, torch.from_numpy(truth).to(device), keep) / keep.sum()
+
+
+def _lightly(value: Any) -> Any:
+    """The value, through which the joints move the layers before it less: at full weight their gradient is as large as
+    that of the boxes and classes, which then learn more slowly."""
+    return TRUNK_SHARE * value + (1 - TRUNK_SHARE) * value.detach()
 
 
 def joint_matcher(config: Any) -> Any:

@@ -56,6 +56,8 @@ def new_network(queries: int = QUERIES, denoising: int = 30) -> Any:
         decoder_layers=3,
         num_queries=queries,
         num_denoising=denoising,
+        # Twice the default: boxes were found well (AR 0.74) long before they were told apart (AP 0.63).
+        weight_loss_vfl=2.0,
         id2label=dict(enumerate(LABELS)),
         label2id={label: index for index, label in enumerate(LABELS)},
     )

@@ -34,13 +34,15 @@ class Plan:
 
 @dataclass
 class Progress:
-    """Where a run stands: steps of each replica, pictures of all, seconds spent, and the smoothed loss."""
+    """Where a run stands: steps of each replica, pictures of all, seconds spent, the smoothed loss, how often it was
+    started, and whether its first layers are frozen."""
 
     step: int = 0
     images: int = 0
     seconds: float = 0.0
     loss: float = math.nan
     starts: int = 0
+    frozen: bool = False
 
 
 class Trainer:
@@ -137,8 +139,8 @@ class Trainer:
             restore(run, self.network, self._plan.seed)
             self.average = averaged(self.network)
             self.network.train()
+            self.progress = Progress(starts=1, frozen=True)
             freeze_stem(self.network)
-            self.progress = Progress(starts=1)
             return
         state = torch_module().load(run / "state.pt", map_location=self._device)
         for network in (self.network, self.average):
@@ -159,6 +161,8 @@ class Trainer:
             group["fused"], group["foreach"] = True, None
         self.progress = Progress(**state["progress"])
         self.progress.starts += 1
+        if self.progress.frozen:
+            freeze_stem(self.network)
 
 
 def _groups(parameters: list[Any]) -> list[dict[str, Any]]:
