@@ -182,7 +182,7 @@ async def recovery(settings: Settings, path: Path, frames: int) -> Recovery:
     killed, before = 0.0, 0
     after: list[Seen[Answer]] = []
     async with looking(settings) as engine:
-        stream = Stream(Source("url", server.url), looker(engine), Rule(), max_pixels=WIDTH * HEIGHT)
+        stream = Stream(Source("rtsp", server.url), looker(engine), Rule(), max_pixels=WIDTH * HEIGHT)
         try:
             async with aclosing(stream.frames()) as seen:
                 async for each in seen:

@@ -85,8 +85,8 @@ class AI:
     ) -> FrameStream:
         """Run `model` on each frame of `source`, in order: `async for frame in env.AI.stream("street.mp4", model=…)`.
 
-        source: a video file, a folder of images, a webcam's index, an RTSP URL. Every frame of files is looked at;
-        of live sources the newest, and a broken one is opened again. every, max_fps: look at fewer. inputs: what is
+        source: a video file, a folder of images, a webcam's index, an RTSP or web URL. Every frame of files is looked
+        at; of live sources the newest, and a broken one is opened again. every, max_fps: look at fewer. inputs: what is
         sent beside each image, such as {"threshold": 0.5} for keypoints. Over a URL frames travel as JPEG. A frame
         that is refused for now is sent again, as Retry-After asks. Raises StreamError, MissingVideo where the extra
         `video` is not installed, and InferenceUpstreamError.

@@ -86,10 +86,11 @@ def stream(
     config_file: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Detect what is in each frame of SOURCE: a video file, a folder of images, a webcam's index, an RTSP URL.
+    """Detect what is in each frame of SOURCE: a video file, a folder of images, a webcam's index, a URL (rtsp, http).
 
-    Every frame of a file is looked at. Of a camera or an RTSP stream the newest is: frames that come too late are
-    dropped and counted, and a stream that breaks is opened again. Ctrl+C ends it, and leaves a whole file behind.
+    Every frame of a file is looked at, and of a film on a web server. Of a camera or a live stream the newest is:
+    frames that come too late are dropped and counted, and a stream that breaks is opened again. Ctrl+C ends it, and
+    leaves a whole file behind.
 
     For people: a line whenever what is seen changes. With --json: a line of JSON for each frame. Needs the extra
     video, but for folders.
@@ -148,7 +149,7 @@ async def _watch(settings: Settings, wish: Wish) -> bool:
         watched = Stream(source, look, wish.rule, max_pixels=settings.limits.image_pixels)
         with _interruptible(watched) as interrupted:
             await _shown(watched, card, wish, settings)
-        return bool(interrupted) and not source.live
+        return bool(interrupted) and not watched.live
 
 
 def _check_target(wish: Wish, source: Source) -> None:
@@ -169,13 +170,13 @@ async def _shown(watched: Stream[Answer], card: Card, wish: Wish, settings: Sett
     from ..streams.progress import Bar
 
     started, view, last = perf_counter(), View(wish.as_json, settings), None
-    with ExitStack() as closing, Bar(watched.source.name, live=watched.source.live) as bar:
+    with ExitStack() as closing, Bar(watched.source.name) as bar:
         window = _window(wish, watched, closing)
         async with AsyncExitStack() as drawing:
             recorder = await _recorder(drawing, watched, card, wish, window) if wish.drawn else None
             frames = await drawing.enter_async_context(aclosing(watched.frames()))
             async for last in frames:
-                bar.show(watched.counts, watched.about)
+                bar.show(watched.counts, watched.about, live=watched.live)
                 view.show(last, watched, bar)
                 if recorder is not None:
                     await recorder.add(last)

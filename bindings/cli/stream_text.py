@@ -72,7 +72,7 @@ def summary(watched: Stream[Answer], seconds: float, last: Seen[Answer] | None) 
     text = f"{counts.seen} frames in {seconds:.1f} s ({counts.seen / seconds:.1f} a second)"
     asides = {"skipped": counts.skipped, "dropped": counts.dropped, "broken": counts.broken}
     text += "".join(f", {count} {name}" for name, count in asides.items() if count or name == "dropped")
-    text += f", {counts.reconnects} reconnects" if watched.source.live else ""
+    text += f", {counts.reconnects} reconnects" if watched.live else ""
     if last is not None and last.found.weights == "embedded":
         text += ". The embedded detector answered, which knows drawn scenes and no photographs"
     return f"{text}."

@@ -14,7 +14,7 @@ class Buffer(Generic[T]):
     """At most `size` items on their way. A full one makes its maker wait, or, where `late` items are dropped, loses
     its oldest item."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, size: int, *, late: bool) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, size: int = 1, *, late: bool = False) -> None:
         self._loop, self._size, self._late = loop, size, late
         self._items: deque[T] = deque()
         self._changed = threading.Condition()
@@ -22,6 +22,11 @@ class Buffer(Generic[T]):
         self._error: BaseException | None = None
         self._closed = self._ended = False
         self.dropped = 0
+
+    def hold(self, size: int, *, late: bool) -> None:
+        """From the maker's thread: be of this size and kind from now on."""
+        with self._changed:
+            self._size, self._late = size, late
 
     def put(self, item: T) -> bool:
         """From the maker's thread: hand an item over. False once nobody takes any more."""
@@ -56,21 +61,25 @@ class Buffer(Generic[T]):
             self._changed.notify_all()
         self._filled.set()
 
-    async def take(self) -> T | None:
-        """The next item, or None at the end. Raises what ended the maker."""
+    async def filled(self) -> None:
+        """Return once there is an item to take, or none will ever be."""
         while True:
             self._filled.clear()
             with self._changed:
-                if self._items:
-                    self._changed.notify_all()
-                    return self._items.popleft()
-                if self._closed:
-                    return None
-                if self._ended:
-                    if self._error is not None:
-                        raise self._error
-                    return None
+                if self._items or self._closed or self._ended:
+                    return
             await self._filled.wait()
+
+    async def take(self) -> T | None:
+        """The next item, or None at the end. Raises what ended the maker."""
+        await self.filled()
+        with self._changed:
+            if self._items:
+                self._changed.notify_all()
+                return self._items.popleft()
+            if self._error is not None and not self._closed:
+                raise self._error
+            return None
 
     def _wake(self) -> None:
         try:

@@ -19,6 +19,7 @@ IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 FOLDER_RATE = 25.0  # frames a second that the images of a folder are shown at
 _OPEN_S, _READ_S = 10.0, 5.0  # how long a network stream may be silent before it counts as broken
 _PROBE_US = 500_000  # of a live stream that is looked at before its first frame: what it is, it says itself
+_WEB_REMEDY = "Check that it is there and whole; where its server sends no parts of files (Range), fetch the film first"
 # What a stream's description may name: never a file of this machine.
 _PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
 
@@ -28,6 +29,9 @@ class Feed(Protocol):
 
     @property
     def about(self) -> About: ...
+
+    @property
+    def live(self) -> bool: ...
 
     def pictures(self) -> Iterator[Picture]: ...
 
@@ -64,11 +68,16 @@ def _opening(source: Source, cameras: Cameras | None) -> Opening:
     if source.kind == "webcam":
         found = cameras or Cameras.of_platform()
         path = found.path.format(source.address) if source.address.isdigit() else source.address
-        return Opening(path, found.format, low_delay=True, name=str(source))
-    options = {"protocol_whitelist": _PROTOCOLS, "analyzeduration": str(_PROBE_US), "fflags": "nobuffer"}
-    if source.address.lower().startswith("rtsp"):
-        options["rtsp_transport"] = "tcp"  # packets that come late come, and a server that died is noticed
-    return Opening(source.address, None, options, _OPEN_S, _READ_S, low_delay=True, name=str(source))
+        return Opening(path, found.format, live=True, name=str(source))
+    options = {"protocol_whitelist": _PROTOCOLS, "analyzeduration": str(_PROBE_US)}
+    if source.kind == "web":
+        # What a film's server cuts off, such as a connection idle for long, is asked for again from where it stopped.
+        options |= {"reconnect": "1", "reconnect_delay_max": "4"}
+        told = {"name": str(source), "remedy": _WEB_REMEDY}
+        return Opening(source.address, None, options, _OPEN_S, _READ_S, live=None, **told)
+    # Over TCP packets that come late come, and a server that died is noticed.
+    options |= {"fflags": "nobuffer", "rtsp_transport": "tcp"}
+    return Opening(source.address, None, options, _OPEN_S, _READ_S, live=True, name=str(source))
 
 
 class Folder:
@@ -84,6 +93,11 @@ class Folder:
     def about(self) -> About:
         """As many frames as files."""
         return About(FOLDER_RATE, len(self._files))
+
+    @property
+    def live(self) -> bool:
+        """It ends."""
+        return False
 
     def pictures(self) -> Iterator[Picture]:
         """Each image; those that cannot be decoded are counted as broken and passed over."""

@@ -16,8 +16,7 @@ class Bar:
     """A bar for files and folders; frame rate and drops for live sources. Silent where `quiet`, or where standard
     error is no terminal."""
 
-    def __init__(self, name: str, *, live: bool, quiet: bool = False) -> None:
-        self._live = live
+    def __init__(self, name: str, *, quiet: bool = False) -> None:
         self._bar: Any = _tqdm.tqdm(desc=name, unit=" frames", disable=True if quiet else None)
         self._shown = 0
 
@@ -27,11 +26,11 @@ class Bar:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._bar.close()
 
-    def show(self, counts: Counts, about: About) -> None:
+    def show(self, counts: Counts, about: About, *, live: bool) -> None:
         """The state after another frame. The bar runs over frames read from the source, looked at or not."""
         if self._bar.disable:
             return
-        if self._live:
+        if live:
             self._bar.set_postfix(dropped=counts.dropped, reconnects=counts.reconnects, refresh=False)
         else:
             self._bar.total = about.total

@@ -37,7 +37,8 @@ REAL = Clocks()
 class Reader:
     """Reads one source to its end, or for as long as it is wanted.
 
-    pause: waits so many seconds, and is False as soon as nobody wants frames any more.
+    live: whether it has no end of its own; what was guessed, until it is open. pause: waits so many seconds, and is
+    False as soon as nobody wants frames any more.
     """
 
     opener: Callable[[], Feed]
@@ -48,9 +49,15 @@ class Reader:
     clocks: Clocks = REAL
     about: About = About()
     wait: float = FIRST_WAIT_S
+    _feed: Feed | None = None
+
+    def open(self) -> None:
+        """Open the source, which tells whether it is live. Raises StreamError where it cannot be."""
+        self._feed = self.opener()
+        self.about, self.live = self._feed.about, self._feed.live
 
     def frames(self) -> Generator[Frame]:
-        """The frames to look at. Raises StreamError where the source cannot be opened at first, or a file breaks."""
+        """The frames to look at, once it is open. Raises StreamError where one that is not live breaks."""
         pace = Pace(self.rule)
         started: float | None = None
         for picture in self._pictures():
@@ -70,9 +77,10 @@ class Reader:
         return number / (self.about.rate or 25) if picture.time is None else picture.time
 
     def _pictures(self) -> Iterator[Picture]:
-        feed = self.opener()
-        self.about = feed.about
-        yield from self._of(feed)
+        if self._feed is None:
+            self.open()
+        assert self._feed is not None
+        yield from self._of(self._feed)
         while self.live:
             again = self._again()
             if again is None:

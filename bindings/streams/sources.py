@@ -1,4 +1,4 @@
-"""What SOURCE means: a file, a folder of images, a webcam's index, the URL of a live stream."""
+"""What SOURCE means: a file, a folder of images, a webcam's index, the URL of a stream or film."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from .errors import StreamError
 
-Kind = Literal["file", "folder", "webcam", "url"]
+Kind = Literal["file", "folder", "webcam", "rtsp", "web"]
 
-SCHEMES = ("rtsp", "rtsps", "http", "https")
+_KINDS: dict[str, Kind] = {"rtsp": "rtsp", "rtsps": "rtsp", "http": "web", "https": "web"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,9 @@ class Source:
 
     @property
     def live(self) -> bool:
-        """Whether it goes on whether or not anybody looks: late frames are dropped, a broken one is opened again."""
-        return self.kind in ("webcam", "url")
+        """Whether it goes on whether or not anybody looks: late frames are dropped, a broken one is opened again.
+        Of a web server's that is a guess, until it is open: a film ends."""
+        return self.kind not in ("file", "folder")
 
     @property
     def name(self) -> str:
@@ -35,7 +36,7 @@ class Source:
 
     def __str__(self) -> str:
         """For people: without the password of a URL."""
-        if self.kind != "url":
+        if self.kind not in ("rtsp", "web"):
             return f"webcam {self.address}" if self.kind == "webcam" else self.address
         parts = urlsplit(self.address)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -58,10 +59,10 @@ def source_of(given: str | int | os.PathLike[str]) -> Source:
 
 
 def _url(scheme: str, text: str) -> Source:
-    if scheme not in SCHEMES:
-        raise StreamError(f"{scheme}://", "not a stream that is understood", f"Known are {', '.join(SCHEMES)}")
+    if scheme not in _KINDS:
+        raise StreamError(f"{scheme}://", "not a stream that is understood", f"Known are {', '.join(_KINDS)}")
     try:
         urlsplit(text)
     except ValueError as error:
         raise StreamError(f"{scheme}://", f"not a URL ({error})", "Write rtsp://host:port/path") from error
-    return Source("url", text)
+    return Source(_KINDS[scheme], text)

@@ -53,6 +53,11 @@ class Stream(Generic[T]):
         self._reader = Reader(opener, source.live, rule, self.counts, self._pause, clocks)
 
     @property
+    def live(self) -> bool:
+        """Whether the source has no end of its own. A web server's tells once it is open, before the first frame."""
+        return self._reader.live
+
+    @property
     def about(self) -> About:
         """Rate and length of the source; empty before the first frame."""
         return self._reader.about
@@ -78,14 +83,15 @@ class Stream(Generic[T]):
 
     async def frames(self) -> AsyncGenerator[Seen[T]]:
         """What `async for` iterates; for `aclosing`, where the loop may end early."""
-        live = self.source.live
-        buffer = self._buffer = Buffer[Frame](asyncio.get_running_loop(), _LATE if live else _DECODED, late=live)
+        buffer = self._buffer = Buffer[Frame](asyncio.get_running_loop())
         if self._stopped:
             return
         thread = threading.Thread(target=self._read, args=(buffer,), name="inflare decode", daemon=True)
         thread.start()
         try:
-            async with aclosing(in_order(buffer.take, self._seen, _AHEAD_LIVE if live else _AHEAD)) as frames:
+            await buffer.filled()
+            ahead = _AHEAD_LIVE if self.live else _AHEAD
+            async with aclosing(in_order(buffer.take, self._seen, ahead)) as frames:
                 async for seen in frames:
                     self.counts.seen += 1
                     self.counts.dropped = buffer.dropped
@@ -106,6 +112,8 @@ class Stream(Generic[T]):
 
     def _read(self, buffer: Buffer[Frame]) -> None:
         try:
+            self._reader.open()
+            buffer.hold(_LATE if self.live else _DECODED, late=self.live)
             with closing(self._reader.frames()) as frames:
                 for frame in frames:
                     if not buffer.put(frame):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".mp4", ".mov", ".mkv")
 _TICKS = 90_000  # a second, as MPEG's clock
+_PLAYLISTS = ("hls", "dash")
 # zerolatency: no frames held back to look ahead, so that what was written is in the file.
 _CODECS = (("libx264", {"preset": "veryfast", "crf": "20", "tune": "zerolatency"}), ("mpeg4", {"qscale": "3"}))
 
@@ -28,15 +29,17 @@ _CODECS = (("libx264", {"preset": "veryfast", "crf": "20", "tune": "zerolatency"
 @dataclass(frozen=True, slots=True)
 class Opening:
     """How FFmpeg is asked for a source. format: None lets it find out. open_s, read_s: seconds it may be silent.
-    name: what people are told of it, such as a URL without its password."""
+    live: None where it is a film if it says how long it is. name: what people are told of it, such as a URL without
+    its password. remedy: what they can do where it cannot be read."""
 
     address: str
     format: str | None = None
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     open_s: float | None = None
     read_s: float | None = None
-    low_delay: bool = False
+    live: bool | None = False
     name: str = ""
+    remedy: str = "Check that it is there and whole"
 
 
 class Video:
@@ -44,7 +47,8 @@ class Video:
 
     def __init__(self, opening: Opening, counts: Counts) -> None:
         av = _library()
-        self._name, self._counts, self._errors = opening.name or opening.address, counts, av.error.FFmpegError
+        self._name, self._remedy = opening.name or opening.address, opening.remedy
+        self._counts, self._errors = counts, av.error.FFmpegError
         try:
             self._container: InputContainer = av.open(
                 opening.address,
@@ -58,8 +62,14 @@ class Video:
             self._container.close()
             raise StreamError(self._name, "holds no video", "Give a file or stream with pictures")
         self._stream: VideoStream = self._container.streams.video[0]
+        self._live = not self._bounded if opening.live is None else opening.live
         # Frames decoded in parallel come out later; slices do not.
-        self._stream.thread_type = cast(Any, "SLICE" if opening.low_delay else "AUTO")
+        self._stream.thread_type = cast(Any, "SLICE" if self._live else "AUTO")
+
+    @property
+    def live(self) -> bool:
+        """Whether it has no end of its own."""
+        return self._live
 
     @property
     def about(self) -> About:
@@ -91,6 +101,12 @@ class Video:
         """Let go of the source."""
         self._container.close()
 
+    @property
+    def _bounded(self) -> bool:
+        """Whether it says how long it is, in seconds or in bytes; a playlist's bytes are not the film's."""
+        playlist = self._container.format.name in _PLAYLISTS
+        return bool(self._container.duration) or (not playlist and self._container.size > 0)
+
     def _decoded(self, packet: Any) -> list[VideoFrame]:
         try:
             return packet.decode()
@@ -100,7 +116,7 @@ class Video:
 
     def _broken(self, error: Exception) -> StreamError:
         reason = getattr(error, "strerror", None) or type(error).__name__  # its text may quote the address
-        return StreamError(self._name, f"cannot be read as video ({reason})", "Check that it is there and whole")
+        return StreamError(self._name, f"cannot be read as video ({reason})", self._remedy)
 
 
 def _upright(frame: VideoFrame) -> Pixels:

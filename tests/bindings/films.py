@@ -62,6 +62,21 @@ def write(path: Path, frames: Sequence[Pixels], codec: str = "libx264", turn: in
     return path
 
 
+def playlist(path: Path, frames: Sequence[Pixels]) -> Path:
+    """The same as a playlist (HLS) whose parts, of a second each, lie beside it."""
+    options = {"hls_time": "1", "hls_list_size": "0", "hls_playlist_type": "vod"}
+    with av.open(str(path), "w", format="hls", options=options) as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "12"})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt, stream.codec_context.gop_size = "yuv420p", RATE
+        for number, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def read(path: Path) -> list[tuple[float, Pixels]]:
     """Every frame of a video, as a player would show it: its time in seconds, and its pixels."""
     with av.open(str(path)) as container:

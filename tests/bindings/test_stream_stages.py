@@ -36,7 +36,8 @@ def frame(number: int) -> Frame:
     [
         (0, "webcam", True),
         ("3", "webcam", True),
-        ("rtsp://camera:8554/door", "url", True),
+        ("rtsp://camera:8554/door", "rtsp", True),
+        ("https://host/film.mp4", "web", True),  # until it is open
         ("/dev/null", "webcam", True),
         (".", "folder", False),
         (__file__, "file", False),
@@ -54,7 +55,7 @@ def test_a_source_that_is_none_is_refused(given: str) -> None:
 
 
 def test_a_password_is_not_shown() -> None:
-    assert str(Source("url", "rtsp://me:secret@camera:8554/door")) == "rtsp://camera:8554/door"
+    assert str(Source("rtsp", "rtsp://me:secret@camera:8554/door")) == "rtsp://camera:8554/door"
 
 
 def test_nor_is_it_where_the_source_does_not_answer() -> None:
@@ -217,6 +218,7 @@ class Pictures:
 
     count: int
     breaks: bool = False
+    live: bool = True
     closed: int = 0
     about: About = field(default_factory=lambda: About(10.0, None))
 
@@ -274,7 +276,7 @@ def test_a_live_source_that_never_opened_is_an_error() -> None:
 
 
 def test_a_file_that_breaks_is_an_error_after_its_frames() -> None:
-    feed = Pictures(2, breaks=True)
+    feed = Pictures(2, breaks=True, live=False)
     frames = reader([feed], [], live=False).frames()
     assert [next(frames).time, next(frames).time] == [0.0, 0.1]
     with pytest.raises(StreamError):
