@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -11,15 +12,17 @@ from typing import Protocol
 
 from ...models.image import ImageError, decode
 from .errors import StreamError
+from .fetching import fetched
 from .frames import About, Counts, Picture
 from .sources import Source
 from .video import Opening, Video
+
+log = logging.getLogger("inflare.stream")
 
 IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 FOLDER_RATE = 25.0  # frames a second that the images of a folder are shown at
 _OPEN_S, _READ_S = 10.0, 5.0  # how long a network stream may be silent before it counts as broken
 _PROBE_US = 500_000  # of a live stream that is looked at before its first frame: what it is, it says itself
-_WEB_REMEDY = "Check that it is there and whole; where its server sends no parts of files (Range), fetch the film first"
 # What a stream's description may name: never a file of this machine.
 _PROTOCOLS = "rtsp,rtsps,rtp,srtp,udp,tcp,tls,http,https,httpproxy,crypto"
 
@@ -59,7 +62,14 @@ def open_feed(source: Source, counts: Counts, *, max_pixels: int, cameras: Camer
     """The source, opened. max_pixels: the largest image of a folder. Raises StreamError and MissingVideo."""
     if source.kind == "folder":
         return Folder(Path(source.address), counts, max_pixels)
-    return Video(_opening(source, cameras), counts)
+    video = Video(_opening(source, cameras), counts)
+    if source.kind != "web" or video.live or video.begins():
+        return video
+    # Its index is behind the pictures (MP4), and its server sends no parts of files.
+    video.close()
+    log.info("%s is fetched as a whole: its server sends no parts of files.", source)
+    film = fetched(source.address, str(source))
+    return Video(Opening(film, options={"protocol_whitelist": _PROTOCOLS}, name=str(source)), counts)
 
 
 def _opening(source: Source, cameras: Cameras | None) -> Opening:
@@ -68,16 +78,17 @@ def _opening(source: Source, cameras: Cameras | None) -> Opening:
     if source.kind == "webcam":
         found = cameras or Cameras.of_platform()
         path = found.path.format(source.address) if source.address.isdigit() else source.address
-        return Opening(path, found.format, live=True, name=str(source))
+        remedy = "Check that it is plugged in and that no other program has it"
+        return Opening(path, found.format, live=True, name=str(source), remedy=remedy)
     options = {"protocol_whitelist": _PROTOCOLS, "analyzeduration": str(_PROBE_US)}
     if source.kind == "web":
         # What a film's server cuts off, such as a connection idle for long, is asked for again from where it stopped.
         options |= {"reconnect": "1", "reconnect_delay_max": "4"}
-        told = {"name": str(source), "remedy": _WEB_REMEDY}
-        return Opening(source.address, None, options, _OPEN_S, _READ_S, live=None, **told)
+        return Opening(source.address, None, options, _OPEN_S, _READ_S, live=None, name=str(source))
     # Over TCP packets that come late come, and a server that died is noticed.
     options |= {"fflags": "nobuffer", "rtsp_transport": "tcp"}
-    return Opening(source.address, None, options, _OPEN_S, _READ_S, live=True, name=str(source))
+    told = {"name": str(source), "remedy": "Check the address, and that its server runs"}
+    return Opening(source.address, None, options, _OPEN_S, _READ_S, live=True, **told)
 
 
 class Folder:

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -28,11 +29,14 @@ _CODECS = (("libx264", {"preset": "veryfast", "crf": "20", "tune": "zerolatency"
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How FFmpeg is asked for a source. format: None lets it find out. open_s, read_s: seconds it may be silent.
-    live: None where it is a film if it says how long it is. name: what people are told of it, such as a URL without
-    its password. remedy: what they can do where it cannot be read."""
+    """How FFmpeg is asked for a source, by its address or as an open file.
 
-    address: str
+    format: None lets it find out. open_s, read_s: seconds it may be silent. live: None where it is a film if it says
+    how long it is. name: what people are told of it, such as a URL without its password. remedy: what they can do
+    where it cannot be read.
+    """
+
+    address: str | IO[bytes]
     format: str | None = None
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     open_s: float | None = None
@@ -47,7 +51,7 @@ class Video:
 
     def __init__(self, opening: Opening, counts: Counts) -> None:
         av = _library()
-        self._name, self._remedy = opening.name or opening.address, opening.remedy
+        self._name, self._remedy, self._source = opening.name or str(opening.address), opening.remedy, opening.address
         self._counts, self._errors = counts, av.error.FFmpegError
         try:
             self._container: InputContainer = av.open(
@@ -62,6 +66,7 @@ class Video:
             self._container.close()
             raise StreamError(self._name, "holds no video", "Give a file or stream with pictures")
         self._stream: VideoStream = self._container.streams.video[0]
+        self._ahead: list[Any] = []
         self._live = not self._bounded if opening.live is None else opening.live
         # Frames decoded in parallel come out later; slices do not.
         self._stream.thread_type = cast(Any, "SLICE" if self._live else "AUTO")
@@ -82,6 +87,14 @@ class Video:
         total = stream.frames or (round(seconds * float(rate)) if seconds and rate else None)
         return About(float(rate) if rate else None, total or None)
 
+    def begins(self) -> bool:
+        """Whether its first packet can be read; it is not lost by that."""
+        try:
+            self._ahead += islice(self._container.demux(self._stream), 1)
+        except (self._errors, OSError):
+            return False
+        return True
+
     def pictures(self) -> Iterator[Picture]:
         """Every frame in the order of showing. Packets that no decoder takes are counted as broken and passed over.
 
@@ -89,7 +102,7 @@ class Video:
         """
         first: float | None = None
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in chain(self._ahead, self._container.demux(self._stream)):
                 for frame in self._decoded(packet):
                     time = None if frame.pts is None else float(frame.time)
                     first = time if first is None else first
@@ -100,6 +113,8 @@ class Video:
     def close(self) -> None:
         """Let go of the source."""
         self._container.close()
+        if not isinstance(self._source, str):
+            self._source.close()
 
     @property
     def _bounded(self) -> bool:

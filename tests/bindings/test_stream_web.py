@@ -93,10 +93,19 @@ def test_a_film_that_is_cut_off_for_good_is_no_whole_one(folder: Path) -> None:
         watched(f"{url}/film.mkv")
 
 
-def test_a_film_whose_index_is_behind_needs_a_server_that_sends_parts(folder: Path) -> None:
-    with web(Site(folder, ranges=True)) as url:
-        assert watched(f"{url}/film.mp4")[0] == NUMBERS
-    with web(Site(folder)) as url, pytest.raises(StreamError, match="fetch the film first"):
+@pytest.mark.parametrize(("ranges", "asked"), [(True, "bytes=48-"), (False, None)])
+def test_a_film_whose_index_is_behind_is_read_in_parts_or_fetched(
+    folder: Path, ranges: bool, asked: str | None
+) -> None:
+    site = Site(folder, ranges)
+    with web(site) as url:
+        found, stream = watched(f"{url}/film.mp4")
+    assert found == NUMBERS and not stream.live and stream.about.total == FRAMES
+    assert site.asked == [("/film.mp4", "bytes=0-"), ("/film.mp4", asked)]
+
+
+def test_a_film_that_is_not_fetched_as_a_whole_is_an_error(folder: Path) -> None:
+    with web(Site(folder, cut=[1_000_000, 60_000])) as url, pytest.raises(StreamError, match="cannot be fetched"):
         watched(f"{url}/film.mp4")
 
 
