@@ -12,6 +12,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from benchmarks.checkpoints import BUILDERS
+from inflare.models.embedded.dataset import INPUT_SIDE
 from inflare.models.embedded.export import PACKAGED
 from inflare.models.precision import to_fp16
 from inflare.runtime.inference.sessions import OnnxSession, SessionOptions, available_providers
@@ -40,7 +41,7 @@ def names() -> tuple[str, ...]:
 def build(name: str, folder: Path) -> Built:
     """The graphs of one architecture in `folder`, with random weights (but the embedded detector's own)."""
     if name == EMBEDDED:
-        model, size = cast(onnx.ModelProto, _onnx.load(PACKAGED)), (256, 256)
+        model, size = cast(onnx.ModelProto, _onnx.load(PACKAGED)), (INPUT_SIDE, INPUT_SIDE)
     else:
         builder, size = BUILDERS[name]
         model = builder()

@@ -30,7 +30,7 @@ def new_network(queries: int = QUERIES, denoising: int = 30) -> Any:
     """An untrained RTDetrForObjectDetection of 1.6 million parameters.
 
     Zhao et al., "DETRs Beat YOLOs on Real-time Object Detection", 2024; transformers' implementation. Input
-    float32 [B, 3, 256, 256] in 0..1, strides 8, 16 and 32."""
+    float32 [B, 3, H, W] in 0..1, strides 8, 16 and 32."""
     transformers = _workshop_module("transformers")
     backbone = transformers.RTDetrResNetConfig(
         embedding_size=16,

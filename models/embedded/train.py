@@ -27,6 +27,8 @@ examples:
   python -m inflare.models.embedded.train --minutes 80 --out run --resume  goes on after an interruption
   python -m inflare.models.embedded.train --minutes 20 --replicas 1 --workers 12   one GPU, twelve cores
   python -m inflare.models.embedded.train --minutes 30 --joints --start run --out joints   the keypoint sibling
+  python -m inflare.models.embedded.train --minutes 60 --rate 6e-4 --joints --start models/embedded/keypoints.onnx
+                                                                         train on what ships
 then:
   python -m inflare.models.embedded.export --run run --out detector.onnx
   python -m inflare.models.embedded.evaluate --model detector.onnx

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from inflare.models.embedded.classes import LABELS
+from inflare.models.embedded.dataset import INPUT_SIDE
 from inflare.models.embedded.evaluate import Network, card, detect, evaluate, load
 from inflare.models.embedded.examples import ARRANGEMENTS, arrange
 from inflare.models.embedded.export import PACKAGED
@@ -41,13 +42,13 @@ def test_it_declares_the_served_contract() -> None:
 
 
 def test_outputs_have_the_contracts_shapes(network: Network) -> None:
-    logits, boxes = network(np.zeros((2, 256, 256, 3), np.uint8))
+    logits, boxes = network(np.zeros((2, INPUT_SIDE, INPUT_SIDE, 3), np.uint8))
     assert logits.shape == (2, 50, len(LABELS))
     assert boxes.shape == (2, 50, 4)
 
 
 def test_a_picture_gives_the_same_alone_and_in_a_batch(network: Network) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (3, 256, 256, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (3, INPUT_SIDE, INPUT_SIDE, 3), dtype=np.uint8)
     together, alone = network(images)[0][1], network(images[1:2])[0][0]
     assert np.sort(together, axis=0) == pytest.approx(np.sort(alone, axis=0), abs=1e-3)
 

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 from inflare.models.detection import Box, Detection, Keypoint
+from inflare.models.embedded.dataset import INPUT_SIDE
 from inflare.models.embedded.evaluate import JOINTS_ID, card, load_all, scene_png
 from inflare.models.embedded.evaluate_joints import Ellipses, JointNetwork, JointReport, evaluate_joints
 from inflare.models.embedded.export import PACKAGED_JOINTS
@@ -45,7 +46,7 @@ def test_it_declares_the_served_contract() -> None:
 
 
 def test_outputs_have_the_contracts_shapes(network: JointNetwork) -> None:
-    outputs = network(np.zeros((2, 256, 256, 3), np.uint8))
+    outputs = network(np.zeros((2, INPUT_SIDE, INPUT_SIDE, 3), np.uint8))
     assert {name: value.shape for name, value in outputs.items()} == {
         "logits": (2, 50, 1),
         "boxes": (2, 50, 4),
