@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import Any, cast
 
@@ -39,5 +40,6 @@ class Bar:
         self._shown = done
 
     def say(self, line: str) -> None:
-        """A line on standard output that leaves the bar whole."""
+        """A line on standard output that leaves the bar whole, and that whoever reads it gets at once."""
         self._bar.write(line)
+        sys.stdout.flush()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from .. import faults
@@ -40,28 +39,17 @@ class Allocation:
         self._daily = DailyAllocation(neurons * MICRO_NEURONS) if neurons else None
         self._first = asyncio.Lock()
 
-    @asynccontextmanager
-    async def taken(
-        self, account: Account, quote: Quote, images: int, now: datetime, free: Free
-    ) -> AsyncGenerator[Portion]:
-        """Use what a request of so many images costs; a body that raises gives it back.
+    async def take(self, account: Account, quote: Quote, images: int, now: datetime, free: Free) -> Portion:
+        """Use what a request of so many images costs.
 
         Where the day is used up, `free` says whether this request costs nothing after all; then it takes nothing.
         Raises AllocationExhausted, Unavailable where the ledger cannot say what the day has used, and what `free`
         raises.
         """
         needed = quote.micro_neurons * images
-        if self._daily is None or not needed:
-            yield Portion()
-            return
-        portion = await self._take(self._daily, account, needed, now, free)
-        try:
-            yield portion
-        except BaseException:
-            portion.give_back()
-            raise
-
-    async def _take(self, daily: DailyAllocation, account: Account, needed: int, now: datetime, free: Free) -> Portion:
+        daily = self._daily
+        if daily is None or not needed:
+            return Portion()
         await self._know(daily, account, now)
         try:
             daily.take(account.id, needed, now)

@@ -41,8 +41,8 @@ class Books:
 
     def _credit(self, account: str, paid: int, fee: int, reference: str | None, at: int) -> int:
         sides = {book_of(account): paid - fee, FEES: fee, CASH: -paid}
-        with self._database.write() as connection:
-            group = Group(connection)
+        with self._database.group() as statements:
+            group = Group(statements)
             sequence = group.advance(1)
             group.append(
                 [JournalRow(sequence, "top-up", at, account, "", "", reference, paid - fee)],

@@ -53,6 +53,7 @@ class Clerk:
         self._opened: dict[str, ReservationRow] = {}
         self._orphaned: list[str] = []
         self._journal: list[JournalRow] = []
+        self._sides: list[tuple[int, str, int]] = []
         self._settled_keys: list[KeyRow] = []
 
     def carry_out(self, commands: Sequence[Command]) -> list[Outcome]:
@@ -87,9 +88,9 @@ class Clerk:
         self._claims = self._group.claims({pair for order in reserving if (pair := _pair(order))})
         if self._again:
             self._rows = self._group.reservations([order.request_id for order in reserving])
-        self._rows |= self._group.take(
-            [command.order.request_id for command in commands if not isinstance(command, Reserve)]
-        )
+        finishing = {c.order.request_id: c.order for c in commands if not isinstance(c, Reserve)}
+        for name in self._group.take(list(finishing)):
+            self._rows[name] = self._row(finishing[name])
         self._wallets.load({book_of(order.account) for order in reserving if order.prepaid})
 
     def _outcome(self, command: Command) -> Outcome:
@@ -166,22 +167,18 @@ class Clerk:
             raise InsufficientCredits(order.account, order.nano_usd, available)
 
     def _open(self, order: Order) -> None:
-        held = order.nano_usd if order.prepaid else 0
-        row = ReservationRow(
-            order.request_id,
-            self._holder,
-            order.account,
-            order.face,
-            order.model,
-            held,
-            order.idempotency_key,
-            order.body_hash or b"",
-        )
+        row = self._row(order)
         self._opened[row.request_id] = row
         pair = _pair(order)
         if pair is not None:
             self._claims[pair] = row
-        self._wallets.move(book_of(order.account), held=held)
+        self._wallets.move(book_of(order.account), held=row.held)
+
+    def _row(self, order: Order) -> ReservationRow:
+        """How the order's reservation is written down."""
+        held = order.nano_usd if order.prepaid else 0
+        key, digest = order.idempotency_key, order.body_hash or b""
+        return ReservationRow(order.request_id, self._holder, order.account, order.face, order.model, held, key, digest)
 
     def _free(self, row: ReservationRow | None) -> None:
         if row is None:
@@ -203,11 +200,13 @@ class Clerk:
             order.nano_usd,
         )
         self._journal.append(row)
-        self._by_sequence[row.sequence] = row
-        self._wallets.move(book_of(order.account), nano_usd=-order.nano_usd)
-        self._wallets.move(revenue_of(order.face), nano_usd=order.nano_usd)
+        customer, revenue = book_of(order.account), revenue_of(order.face)
+        self._sides += ((row.sequence, customer, -order.nano_usd), (row.sequence, revenue, order.nano_usd))
+        self._wallets.move(customer, nano_usd=-order.nano_usd)
+        self._wallets.move(revenue, nano_usd=order.nano_usd)
         pair = _pair(order)
         if pair is not None:
+            self._by_sequence[row.sequence] = row
             key = KeyRow(*pair, order.face, order.model, order.body_hash or b"", row.sequence)
             self._keys[pair] = key
             self._settled_keys.append(key)
@@ -219,7 +218,7 @@ class Clerk:
         if len(self._journal) < taken:
             self._group.advance(len(self._journal) - taken)  # give back what no charge needed
         if self._journal:
-            self._group.append(self._journal, [side for row in self._journal for side in _sides(row)])
+            self._group.append(self._journal, self._sides)
         self._group.settle_keys(self._settled_keys)
         self._wallets.flush()
 
@@ -249,13 +248,6 @@ def _difference(row: KeyRow | ReservationRow, order: Order) -> str:
     if row.model != order.model:
         return "model"
     return "face" if row.face != order.face else "body"
-
-
-def _sides(row: JournalRow) -> tuple[tuple[int, str, int], ...]:
-    return (
-        (row.sequence, book_of(row.account), -row.nano_usd),
-        (row.sequence, revenue_of(row.face), row.nano_usd),
-    )
 
 
 def _charge(row: JournalRow) -> Charge:

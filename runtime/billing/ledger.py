@@ -206,8 +206,8 @@ class Ledger:
 
     def _commit(self, commands: Sequence[Command], *, again: bool) -> list[Outcome]:
         now = to_micros(self._clock())
-        with self._database.write(self._kept) as connection:
-            group = Group(connection)
+        with self._database.group(self._kept) as statements:
+            group = Group(statements)
             clerk = Clerk(group, self._holder, now, again=again)
             outcomes = clerk.carry_out(commands)
             lease_ends = self._renew(group, now) if clerk.opened else self._lease_ends
@@ -228,8 +228,8 @@ class Ledger:
             self._carry_out(unreleased)
         now = to_micros(self._clock())
         holding = any(order.durable for order in list(self._open.values()))
-        with self._database.write() as connection:
-            group = Group(connection)
+        with self._database.group() as statements:
+            group = Group(statements)
             lease_ends = self._renew(group, now) if holding else self._lease_ends
             count = release_orphans(group, now)
         self._lease_ends = lease_ends

@@ -1,6 +1,5 @@
 """What a request costs: the price book, from the models' cards, by face and model, versioned by date."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal
@@ -68,15 +67,3 @@ def quote(card: Card, face: BillingFace, at: datetime) -> Quote:
     if price is None:
         return Quote(face, card.id, "request", 0, None)
     return Quote(face, card.id, price.unit, price.nano_usd, price.since)
-
-
-class PriceBook:
-    """Prices by (face, model id or alias)."""
-
-    def __init__(self, cards: Iterable[Card]) -> None:
-        self._cards = {name: card for card in cards for name in card.ids}
-
-    def quote(self, face: BillingFace, model: str, at: datetime) -> Quote:
-        """The price of `model` on `face` at `at`; 0 for a model without a card."""
-        card = self._cards.get(model)
-        return Quote(face, model, "request", 0, None) if card is None else quote(card, face, at)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date
 from functools import partial
 
 from ...models.card import Card
@@ -20,7 +20,7 @@ from .allocation import Allocation
 from .ledger import Ledger
 from .orders import Charge, Order, Reservation
 from .outage import unavailable, unsettled
-from .prices import BillingFace, PriceBook, Quote
+from .prices import BillingFace, Quote, quote
 
 log = logging.getLogger("inflare.billing")
 
@@ -43,7 +43,7 @@ class Purchase:
 class Sale:
     """An open sale; `charge` is set once it is settled."""
 
-    def __init__(self, quote: Quote, reserving: asyncio.Task[Reservation]) -> None:
+    def __init__(self, quote: Quote, reserving: asyncio.Future[Reservation]) -> None:
         self.quote = quote
         self.charge: Charge | None = None
         self._reserving = reserving
@@ -60,10 +60,16 @@ class Till:
         self.ledger = ledger
         self._allocation = allocation
         self._clock = clock
+        self._quoted: dict[tuple[str, BillingFace], tuple[Card, date, Quote]] = {}
 
-    def quote(self, card: Card, face: BillingFace, at: datetime | None = None) -> Quote:
-        """The price of `card` on `face` now, or at `at`."""
-        return PriceBook((card,)).quote(face, card.id, at or self._clock())
+    def quote(self, card: Card, face: BillingFace) -> Quote:
+        """The price of `card` on `face` now; looked up once a day, since prices change at 00:00 UTC."""
+        now = self._clock()
+        today = now.astimezone(UTC).date()
+        known = self._quoted.get((card.id, face))
+        if known is None or known[0] is not card or known[1] != today:
+            known = self._quoted[card.id, face] = (card, today, quote(card, face, now))
+        return known[2]
 
     @asynccontextmanager
     async def sale(self, card: Card, purchase: Purchase) -> AsyncGenerator[Sale]:
@@ -76,8 +82,9 @@ class Till:
         quote = self.quote(card, purchase.face)
         order = self._order(card, purchase, quote)
         paid = partial(self._paid_before, order)
-        async with self._allocation.taken(purchase.account, quote, purchase.images, order.at, paid) as portion:
-            reserving = asyncio.create_task(self._reserve(order))
+        portion = await self._allocation.take(purchase.account, quote, purchase.images, order.at, paid)
+        try:
+            reserving = await self._reserving(order)
             sale = Sale(quote, reserving)
             try:
                 yield sale
@@ -87,9 +94,20 @@ class Till:
                 if refusal is not None and isinstance(error, Exception):
                     raise refusal from error.__cause__
                 raise
-            sale.charge = await asyncio.shield(self._settle(reservation))
-            if reservation.repeat:
-                portion.give_back()
+            sale.charge = await self._settle(reservation)
+        except BaseException:
+            portion.give_back()
+            raise
+        if reservation.repeat:
+            portion.give_back()
+
+    async def _reserving(self, order: Order) -> asyncio.Future[Reservation]:
+        """The reservation, while it is made; one that need not be written down is there at once."""
+        if order.durable:
+            return asyncio.create_task(self._reserve(order))
+        made = asyncio.get_running_loop().create_future()
+        made.set_result(await self._reserve(order))
+        return made
 
     def _order(self, card: Card, purchase: Purchase, quote: Quote) -> Order:
         try:
@@ -121,7 +139,7 @@ class Till:
         except (errors.LedgerError, StorageError) as error:
             raise _fault(error) from error
 
-    async def _undo(self, reserving: asyncio.Task[Reservation], reason: str) -> faults.Fault | None:
+    async def _undo(self, reserving: asyncio.Future[Reservation], reason: str) -> faults.Fault | None:
         """Release what is or will be reserved; the fault, where it was refused."""
         try:
             reservation = await reserving
@@ -131,6 +149,7 @@ class Till:
         return None
 
     async def _settle(self, reservation: Reservation) -> Charge:
+        """Whoever stops waiting for it does not stop the charge, which is on its way to the database by then."""
         try:
             return await self.ledger.settle(reservation)
         except (errors.LedgerError, StorageError) as error:

@@ -38,7 +38,9 @@ class Wallets:
 
     def move(self, book: str, *, nano_usd: int = 0, held: int = 0) -> None:
         """Add to a book's balance and to its held part."""
-        movement = self._moved.setdefault(book, Movement())
+        movement = self._moved.get(book)
+        if movement is None:
+            movement = self._moved[book] = Movement()
         movement.nano_usd += nano_usd
         movement.held += held
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -33,8 +35,11 @@ T = TypeVar("T")
 
 
 def request_id() -> str:
-    """A fresh id of one request, as in `cf-ai-req-id`."""
-    return str(uuid.uuid4())
+    """A fresh id of one request, as in `cf-ai-req-id`: a UUID that begins with the time (version 7), so that an index
+    of them grows at its end. Among random ones every row of the ledger would be a page of its own to write."""
+    chance = int.from_bytes(os.urandom(10))
+    milliseconds, first, rest = time.time_ns() // 1_000_000, chance >> 68, chance & (1 << 62) - 1
+    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | first << 64 | 2 << 62 | rest))
 
 
 def input_schema(card: Card) -> Schema:

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from .errors import DatabaseUnavailable, DuplicateRow, RowRefused, StorageError, UnknownDatabase
 from .migrations import migrate
+from .prepared import Statements
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -24,13 +25,26 @@ class Kept:
     """A connection that one thread keeps between its transactions, which costs less than to take one each time."""
 
     def __init__(self) -> None:
-        self.connection: Connection | None = None
+        self.statements: Statements | None = None
+        self._connection: PoolProxiedConnection | None = None
 
-    def drop(self) -> None:
-        """Close it; the next transaction opens another."""
-        connection, self.connection = self.connection, None
+    def open(self, engine: Engine) -> Statements:
+        """What it has, or a new connection's."""
+        if self.statements is None:
+            self._connection = engine.raw_connection()
+            self.statements = Statements(self._connection, embedded=engine.dialect.name == "sqlite")
+        return self.statements
+
+    def drop(self, *, whole: bool = False) -> None:
+        """Close it, with whatever was not committed, or give it back to the pool where it is `whole`; the next
+        transaction opens another."""
+        statements, connection = self.statements, self._connection
+        self.statements = self._connection = None
+        if statements is not None:
+            statements.close()
         if connection is not None:
-            connection.invalidate()
+            if not whole:
+                connection.invalidate()
             connection.close()
 
 
@@ -62,14 +76,31 @@ class Database:
         return self._url.render_as_string(hide_password=True)
 
     @contextmanager
-    def write(self, kept: "Kept | None" = None) -> Generator[Connection]:
-        """A transaction that writes: committed at the end, rolled back by any exception; on the `kept` connection,
-        or on one of the pool.
+    def write(self) -> Generator[Connection]:
+        """A transaction that writes: committed at the end, rolled back by any exception.
 
         Raises DatabaseUnavailable, RowRefused, and DuplicateRow where an identity is already taken.
         """
-        with self._translated(), self._connection(kept) as connection, connection.begin():
-            yield connection
+        with self._translated(), self._engine.connect() as bare:
+            connection = bare.execution_options(**{WRITES: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def group(self, kept: Kept | None = None) -> Generator[Statements]:
+        """The same for prepared statements, on the connection that is kept or on a new one. Raises as `write` does."""
+        connection = kept or Kept()
+        with self._translated():
+            try:
+                statements = connection.statements or connection.open(self._engine)
+                statements.begin()
+                yield statements
+                statements.commit()
+            except BaseException:
+                connection.drop()  # whatever it was: a new connection knows nothing of it
+                raise
+            if kept is None:
+                connection.drop(whole=True)
 
     @contextmanager
     def read(self) -> Generator[Connection]:
@@ -79,20 +110,6 @@ class Database:
             connection = bare.execution_options(**snapshot)
             with connection.begin():
                 yield connection
-
-    @contextmanager
-    def _connection(self, kept: "Kept | None") -> Generator[Connection]:
-        if kept is None:
-            with self._engine.connect() as bare:
-                yield bare.execution_options(**{WRITES: True})
-            return
-        try:
-            if kept.connection is None:
-                kept.connection = self._engine.connect().execution_options(**{WRITES: True})
-            yield kept.connection
-        except BaseException:
-            kept.drop()  # whatever it was: a new connection knows nothing of it
-            raise
 
     @contextmanager
     def _translated(self) -> Generator[None]:

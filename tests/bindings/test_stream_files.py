@@ -263,6 +263,21 @@ def test_ctrl_c_leaves_a_whole_film(running: subprocess.Popen[str], tmp_path: Pa
     assert [films.number_of(pixels) for _, pixels in written[:32]] == list(range(32))
 
 
+def test_what_is_seen_is_told_at_once(home: Path, tmp_path: Path) -> None:
+    path = films.write(tmp_path / "long.mp4", films.numbered(32) * 40)
+    code = "from inflare.bindings.cli import main; main()"
+    command = [sys.executable, "-c", code, "stream", str(path), "--model", spots.MODEL]
+    environ = {**os.environ, "INFLARE_HOME": str(home)}
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()  # into a pipe, which Python would fill first
+        process.send_signal(signal.SIGINT)
+        process.stdout.close()
+        assert process.stderr is not None
+        summary = process.stderr.read()
+    assert first.startswith("00:00:00.000  ") and int(summary.partition(" frames")[0]) < 32 * 40
+
+
 def test_a_killed_stream_leaves_what_can_be_played(running: subprocess.Popen[str], tmp_path: Path) -> None:
     running.kill()
     running.communicate(timeout=60)

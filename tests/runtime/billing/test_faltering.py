@@ -69,6 +69,26 @@ def test_a_settle_that_failed_may_be_settled_again(faltering: Faltering, when: b
     _run(faltering, work)
 
 
+@pytest.mark.parametrize(("when", "left"), [(BEFORE, PRICE), (AFTER, 0)])
+def test_a_settle_that_nobody_waits_for_ends_its_hold(faltering: Faltering, when: bool, left: int) -> None:
+    """Where the database did not answer it, either: charged where that was written, given back where it was not."""
+
+    async def work(ledger: Ledger) -> None:
+        settling = asyncio.create_task(ledger.settle(await ledger.reserve(order(prepaid=True))))
+        faltering.fail(when, BEFORE)
+        await asyncio.sleep(0)
+        settling.cancel()
+        await asyncio.gather(settling, return_exceptions=True)
+        while faltering.before:  # both attempts
+            await asyncio.sleep(0.001)
+        await charge(ledger, order("bob"))
+        await charge(ledger, order("bob"))  # queued behind its release
+        balance = await ledger.balance("alice")
+        assert (balance.nano_usd, balance.held) == (left, 0)
+
+    _run(faltering, work)
+
+
 def test_a_release_that_failed_is_made_up_for(faltering: Faltering) -> None:
     async def work(ledger: Ledger) -> None:
         reservation = await ledger.reserve(order(prepaid=True))

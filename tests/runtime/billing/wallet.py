@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Connection
-
 from inflare.runtime.billing.ledger import Ledger
 from inflare.runtime.billing.orders import Charge, Order
 from inflare.runtime.storage.database import Database, Kept
 from inflare.runtime.storage.errors import DatabaseUnavailable
+from inflare.runtime.storage.prepared import Statements
 
 T = TypeVar("T")
 
@@ -85,12 +84,12 @@ class Faltering(Database):
         self.before = list(before)
 
     @contextmanager
-    def write(self, kept: Kept | None = None) -> Generator[Connection]:
+    def group(self, kept: Kept | None = None) -> Generator[Statements]:
         """A transaction that may fail."""
         before = self.before.pop(0) if self.before else None
         if before:
             raise DatabaseUnavailable("the database", "lost the connection", "Wait")
-        with super().write(kept) as connection:
-            yield connection
+        with super().group(kept) as statements:
+            yield statements
         if before is False:
             raise DatabaseUnavailable("the database", "lost the connection", "Wait")

@@ -231,7 +231,7 @@ def test_what_is_refused_before_its_turn_is_not_inferred(
 
         monkeypatch.setattr(app.engine.till.ledger, "reserve", dry)
         monkeypatch.setattr(Batcher, "infer", infer)
-        return (await client.post(RUN, content=BRIGHT)).status_code, given_up
+        return (await client.post(RUN, content=BRIGHT, headers=KEY)).status_code, given_up
 
     assert with_client(work) == (402, [True])
 

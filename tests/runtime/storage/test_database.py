@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from inflare.runtime.storage import tokens
-from inflare.runtime.storage.database import Database
+from inflare.runtime.storage import reading, tokens
+from inflare.runtime.storage.database import Database, Kept
 from inflare.runtime.storage.errors import DatabaseUnavailable, DuplicateRow, UnknownDatabase
+from inflare.runtime.storage.journal import Group, KeyRow, Movement
 from inflare.runtime.storage.tokens import AccountRow
 
 ALICE = AccountRow("alice", "cloudflare", None, 0, 1)
@@ -33,6 +34,42 @@ def test_a_second_row_of_the_same_identity_is_refused(database: Database) -> Non
         tokens.add_account(connection, ALICE)
     with pytest.raises(DuplicateRow), database.write() as connection:
         tokens.add_account(connection, ALICE)
+
+
+def test_a_group_is_there_for_the_next_reader(database: Database) -> None:
+    kept = Kept()
+    for _ in range(2):
+        with database.group(kept) as statements:
+            Group(statements).move({"account:alice": Movement(5)})
+    kept.drop()
+    with database.read() as connection:
+        assert reading.balance(connection, "account:alice") == (10, 0)
+
+
+@pytest.mark.parametrize("kept", [None, Kept()], ids=["fresh", "kept"])
+def test_an_exception_undoes_a_group(database: Database, kept: Kept | None) -> None:
+    with pytest.raises(ZeroDivisionError), database.group(kept) as statements:
+        Group(statements).move({"account:alice": Movement(5)})
+        raise ZeroDivisionError
+    with database.group(kept) as statements:  # on another connection, on which nothing is open
+        assert Group(statements).balances(["account:alice"]) == {}
+    if kept is not None:
+        kept.drop()
+
+
+def test_a_row_of_the_same_identity_is_refused_in_a_group(database: Database) -> None:
+    row = KeyRow("alice", "k", "cloudflare", "m", b"body", 1)
+    with pytest.raises(DuplicateRow), database.group() as statements:
+        Group(statements).settle_keys([row, row])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_group_is_asked_for_any_number_of_rows(database: Database, count: int) -> None:
+    rows = [KeyRow("alice", f"k{number}", "cloudflare", "m", b"body", number) for number in range(count)]
+    with database.group() as statements:
+        Group(statements).settle_keys(rows)
+        found = Group(statements).keys([("alice", f"k{number}") for number in range(count)])
+    assert list(found.values()) == rows
 
 
 def test_opening_again_keeps_what_is_there(address: str, database: Database) -> None:
