@@ -1,6 +1,7 @@
 """The pictures of the documents, made from what the routes answer about drawn scenes: `scripts/pictures`.
 
-A scene follows from its seed; what is drawn on it is the embedded models' own answer, good or bad.
+A scene follows from its seed, chosen among ten so that there is something to see; what is drawn on it is the embedded
+models' own answer.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ def park() -> Pixels:
 
 def people() -> Pixels:
     """Persons who stand free in it."""
-    persons = ((90, 200), (240, 235), (400, 210), (545, 240))
-    return _persons(1, tuple(Thing("person", size, (x, 440)) for x, size in persons))
+    persons = ((120, 170), (320, 200), (520, 185))
+    return _persons(5, tuple(Thing("person", size, (x, 440)) for x, size in persons))
 
 
-def crowd() -> Pixels:
-    """Persons behind each other and behind things, so that not every joint can be seen."""
-    behind = (Thing("person", 230, (130, 420)), Thing("person", 240, (205, 440)), Thing("person", 230, (400, 430)))
-    return _persons(2, (*behind, Thing("car", 150, (420, 465)), Thing("person", 240, (555, 440))))
+def hidden() -> Pixels:
+    """One person who can be seen whole, and one whose legs a car hides."""
+    persons = (Thing("person", 190, (150, 430)), Thing("person", 190, (410, 400)))
+    return _persons(5, (*persons, Thing("car", 140, (450, 450))))
 
 
 def _persons(seed: int, things: tuple[Thing, ...]) -> Pixels:
@@ -66,10 +67,13 @@ def _persons(seed: int, things: tuple[Thing, ...]) -> Pixels:
 
 PICTURES = (
     Picture("boxes.png", park, BOXES, ("box", "label"), "Boxes and labels (`box,label`)"),
-    Picture("skeletons.png", people, SKELETONS, ("edge", "vertex"), "Skeletons (`edge,vertex`)"),
     Picture(
-        "uncertainty.png", crowd, SKELETONS, ("ellipse", "vertex"),
-        "How sure each joint is (`ellipse,vertex`): one, two and three standard deviations",
+        "skeletons.png", people, SKELETONS, ("box", "label", "edge", "vertex"),
+        "Skeletons (`box,label,edge,vertex`, the default)",
+    ),
+    Picture(
+        "uncertainty.png", hidden, SKELETONS, ("ellipse", "vertex"),
+        "How sure each joint is (`ellipse,vertex`): green, yellow and red are one, two and three standard deviations",
         keypoint_threshold=0.2,
     ),
 )  # fmt: skip
@@ -89,7 +93,9 @@ def encode(pixels: Pixels) -> bytes:
     data = b""
     for count in COLOURS:
         out = io.BytesIO()
-        picture = PIL.Image.fromarray(pixels).quantize(count, dither=PIL.Image.Dither.NONE)
+        picture = PIL.Image.fromarray(pixels).quantize(
+            count, PIL.Image.Quantize.MAXCOVERAGE, kmeans=5, dither=PIL.Image.Dither.NONE
+        )
         picture.save(out, "PNG", optimize=True)
         data = out.getvalue()
         if len(data) < MOST_BYTES:
