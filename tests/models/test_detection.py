@@ -1,7 +1,5 @@
 """The typed view of a result."""
 
-from dataclasses import FrozenInstanceError
-
 import pytest
 
 from inflare.models.detection import Box, Detection
@@ -14,5 +12,5 @@ def test_width_and_height() -> None:
 
 def test_a_detection_can_not_be_changed() -> None:
     found = Detection(0.5, "cat", 17, Box(0, 0, 1, 1))
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         found.score = 1.0  # pyright: ignore[reportAttributeAccessIssue]
