@@ -271,9 +271,10 @@ def test_over_a_real_connection(tmp_path: Path) -> None:
 
 
 def test_one_that_is_refused_while_it_sends_is_told_why(tmp_path: Path) -> None:
+    frame = spots.png(255, 400, 400)  # made once: a caller that is slow to send is left before it listens
     with server(tmp_path) as (_, url), Wire(url, "/ai/stream/@cf/no/such") as wire:
         for _ in range(200):
-            wire.say(spots.png(255, 400, 400))
+            wire.say(frame)
         told, code = wire.hear(), wire.hear()
     assert isinstance(told, dict) and (told["status"], code) == (400, 1008)
 
