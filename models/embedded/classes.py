@@ -44,3 +44,11 @@ LABELS: tuple[str, ...] = tuple(kind.name for kind in KINDS)
 PERSON = LABELS.index("person")
 # How often each is drawn for training, in the order of KINDS: what bends is harder to learn than what is rigid.
 TRAINING_ODDS: tuple[float, ...] = (2.5, 1, 1, 1, 1, 1, 1.5, 1.3, 1.3, 1, 1.3, 1)
+
+
+def training_odds(people: float | None = None) -> tuple[float, ...]:
+    """The odds of each class in training, with that share of people (0..1, exclusive) where one is given."""
+    if people is None:
+        return TRAINING_ODDS
+    others = sum(TRAINING_ODDS) - TRAINING_ODDS[PERSON]
+    return tuple(people / (1 - people) * others if kind == PERSON else odds for kind, odds in enumerate(TRAINING_ODDS))

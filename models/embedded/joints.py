@@ -21,7 +21,6 @@ SIGMAS: NDArray[np.float32] = np.array(
 WIDTH = 64
 ROUNDS = 2
 LEVELS = 3
-TRUNK_SHARE = 0.25
 # Weights of the parts of the loss: distance of every round, OKS, whether a joint is there, and the likelihood.
 SHARES = (5.0, 3.0, 0.5, 0.25)
 
@@ -78,30 +77,39 @@ def find(head: Any, hidden: Any, boxes: Any, maps: Any) -> Found:
     return Found(tuple(places), sure[..., 0], sure[..., 1], sure[..., 2:])
 
 
-def joints_loss(head: Any, outputs: Any, batch: Batch, labels: list[dict[str, Any]], matcher: Any) -> Any:
-    """The loss of the joints of the people that `matcher` gives queries of the last decoder layer; the sum over
-    people divided by their number. `labels` are the batch's as the network takes them."""
+def joints_loss(
+    head: Any, outputs: Any, batch: Batch, labels: list[dict[str, Any]], matcher: Any, trunk_share: float
+) -> Any:
+    """The loss of the joints of the people: of the queries of the last decoder layer that `matcher` gives them, and of
+    the denoising queries that began near them; the sum divided by the number of queries. `labels` are the batch's as
+    the network takes them; `trunk_share` (0..1) of the gradient goes on into the layers before the head."""
     torch = torch_module()
     device = outputs.logits.device
-    queries = _queries(outputs)
-    hidden, logits, boxes = (value[:, -queries:] for value in _last(outputs))
-    pairs = matcher({"logits": logits.detach(), "pred_boxes": boxes.detach()}, labels)
+    hidden, logits, boxes = outputs.intermediate_hidden_states[:, -1], outputs.logits, outputs.pred_boxes
+    meta = outputs.denoising_meta_values
+    noised = int(meta["dn_num_split"][0]) if meta else 0
+    own = matcher({"logits": logits[:, noised:].detach(), "pred_boxes": boxes[:, noised:].detach()}, labels)
+    pairs = [((queries + noised).tolist(), truths.tolist()) for queries, truths in own]
+    if meta:
+        for (queries, truths), positive, kinds in zip(pairs, meta["dn_positive_idx"], batch.kinds, strict=True):
+            queries += positive.tolist()
+            truths += [*range(len(kinds))] * int(meta["dn_num_group"])
     chosen, truth, known = _people(pairs, batch)
     if not known.any():
         return 0 * hidden.sum()
     index = torch.from_numpy(chosen).to(device)[..., None]
     hidden = hidden.gather(1, index.expand(-1, -1, hidden.shape[2]))
     boxes = boxes.gather(1, index.expand(-1, -1, 4)).detach()
-    maps = [_lightly(level) for level in outputs.encoder_last_hidden_state]
-    found = find(head, _lightly(hidden), boxes, maps)
+    maps = [_lightly(level, trunk_share) for level in outputs.encoder_last_hidden_state]
+    found = find(head, _lightly(hidden, trunk_share), boxes, maps)
     keep = torch.from_numpy(known).to(device)
     return _loss(found, boxes, torch.from_numpy(truth).to(device), keep) / keep.sum()
 
 
-def _lightly(value: Any) -> Any:
+def _lightly(value: Any, share: float) -> Any:
     """The value, through which the joints move the layers before it less: at full weight their gradient is as large as
     that of the boxes and classes, which then learn more slowly."""
-    return TRUNK_SHARE * value + (1 - TRUNK_SHARE) * value.detach()
+    return share * value + (1 - share) * value.detach()
 
 
 def joint_matcher(config: Any) -> Any:
@@ -109,21 +117,13 @@ def joint_matcher(config: Any) -> Any:
     return import_module("transformers.loss.loss_rt_detr").RTDetrHungarianMatcher(config)
 
 
-def _queries(outputs: Any) -> int:
-    """How many queries are the network's own; those before them are the denoising ones of training."""
-    meta = outputs.denoising_meta_values
-    return int(meta["dn_num_split"][1]) if meta else int(outputs.pred_boxes.shape[1])
-
-
-def _last(outputs: Any) -> tuple[Any, Any, Any]:
-    return outputs.intermediate_hidden_states[:, -1], outputs.logits, outputs.pred_boxes
-
-
-def _people(pairs: Any, batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+def _people(
+    pairs: list[tuple[list[int], list[int]]], batch: Batch
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
     """Queries of people [B, N], their joints [B, N, K, 3] and which of the N are real."""
     found: list[list[tuple[int, NDArray[np.float32]]]] = []
     for (queries, truths), joints in zip(pairs, batch.joints, strict=True):
-        matched = zip(queries.tolist(), truths.tolist(), strict=True)
+        matched = zip(queries, truths, strict=True)
         found.append([(query, joints[figure]) for query, figure in matched if (joints[figure, :, 2] > 0).any()])
     most = max(1, *(len(people) for people in found))
     chosen = np.zeros((len(found), most), dtype=np.int64)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from .classes import TRAINING_ODDS
+from .classes import training_odds
 from .dataset import Batch, BatchStream, Recipe, draw_batches
 from .network import torch_module
 from .replicas import Replicas
@@ -25,7 +25,7 @@ examples:
   python -m inflare.models.embedded.train --minutes 1 --out trial        a look at whether it runs
   python -m inflare.models.embedded.train --minutes 80 --out run         the whole recipe, two cores
   python -m inflare.models.embedded.train --minutes 80 --out run --resume  goes on after an interruption
-  python -m inflare.models.embedded.train --minutes 20 --replicas 1 --workers 12   one GPU, twelve cores
+  python -m inflare.models.embedded.train --minutes 20 --replicas 1 --batch 96 --workers 12   one GPU, twelve cores
   python -m inflare.models.embedded.train --minutes 30 --joints --start run --out joints   the keypoint sibling
   python -m inflare.models.embedded.train --minutes 60 --rate 6e-4 --joints --start models/embedded/keypoints.onnx
                                                                          train on what ships
@@ -105,8 +105,9 @@ def _replica(rank: int, options: argparse.Namespace, plan: Plan) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: asked.append(received))
     # Another seed after each resumption and in each replica: no scene is drawn twice.
-    recipe = Recipe(plan.seed + 1000 * trainer.progress.starts, plan.batch, odds=TRAINING_ODDS)
-    if trainer.share < plan.small_share:
+    seed = plan.seed + 1000 * trainer.progress.starts
+    recipe = Recipe(seed, plan.batch, uses=options.uses, odds=training_odds(options.people))
+    if trainer.share < plan.small_share and options.small_side != recipe.side:
         small = replace(recipe, seed=recipe.seed + 500, side=options.small_side)
         _part(trainer, plan, replicas, options, small, plan.small_share, asked)
     if not asked:
@@ -122,7 +123,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         parser.error(f"training needs {', '.join(missing)}: pip install 'inflare[train]'")
-    plan = Plan(minutes=options.minutes, seed=options.seed, out=options.out, rate=options.rate, joints=options.joints)
+    if options.people is not None and not 0 < options.people < 1:
+        parser.error("--people is a share between 0 and 1")
+    plan = Plan(
+        minutes=options.minutes,
+        seed=options.seed,
+        out=options.out,
+        batch=options.batch,
+        rate=options.rate,
+        joints=options.joints,
+        trunk_share=options.trunk_share,
+    )
     plan.out.mkdir(parents=True, exist_ok=True)
     context = mp.get_context("spawn")
     processes = [context.Process(target=_replica, args=(rank, options, plan)) for rank in range(options.replicas)]
@@ -167,7 +178,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--rate", type=float, default=Plan.rate, help=f"of learning, at its highest (default {Plan.rate})")
     add("--joints", action="store_true", help="train a keypoint head for people, too: the embedded sibling")
-    add("--replicas", type=int, default=2, help="processes that train side by side, one a core (default 2)")
+    add(
+        "--trunk-share",
+        type=float,
+        default=Plan.trunk_share,
+        help=f"of the joints' gradient (default {Plan.trunk_share})",
+    )
+    add("--people", type=float, metavar="SHARE", help="of people among the figures (default about a sixth)")
+    add("--uses", type=int, default=Recipe.uses, help=f"pictures made of each drawn scene (default {Recipe.uses})")
+    add("--batch", type=int, default=Plan.batch, help=f"pictures in a step of each replica (default {Plan.batch})")
+    add(
+        "--replicas",
+        type=int,
+        default=2,
+        help="processes that train side by side, one a core (default 2); one for a GPU, which more would only slow",
+    )
     add("--threads", type=int, default=1, help="threads of each replica (default 1)")
     add("--workers", type=int, default=0, help="processes that draw for each replica (default 0: it draws itself)")
     return parser

@@ -29,6 +29,8 @@ class Plan:
     small_share: float = 0.4
     # Whether a keypoint head is trained on the people, beside the boxes.
     joints: bool = False
+    # How much of the joints' gradient moves the layers that boxes and classes come from.
+    trunk_share: float = 0.25
     save_every_s: float = 150.0
 
 
@@ -76,7 +78,9 @@ class Trainer:
         self._optimiser.zero_grad(set_to_none=True)
         loss = outputs.loss + guide_loss(self._guide, outputs.encoder_last_hidden_state, batch)
         if self._plan.joints:
-            loss = loss + joints_loss(self.network.joint_head, outputs, batch, labels, self._matcher)
+            loss = loss + joints_loss(
+                self.network.joint_head, outputs, batch, labels, self._matcher, self._plan.trunk_share
+            )
         loss.backward()
         parameters = [each for each in (*self.network.parameters(), *self._guide.parameters()) if each.requires_grad]
         for parameter in parameters:

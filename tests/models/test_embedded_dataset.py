@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from inflare.models.embedded.classes import KINDS
+from inflare.models.embedded.classes import KINDS, PERSON, training_odds
 from inflare.models.embedded.dataset import (
     INPUT_SIDE,
     Batch,
@@ -121,6 +121,12 @@ def test_a_recipe_can_ask_for_more_of_a_class() -> None:
         for odds in ((), (40.0, *[1.0] * 11))
     )
     assert (many == 0).mean() > (few == 0).mean() + 0.3
+
+
+def test_training_odds_give_people_their_share() -> None:
+    odds = training_odds(0.5)
+    assert odds[PERSON] == pytest.approx(sum(odds) / 2)
+    assert odds[:PERSON] + odds[PERSON + 1 :] == training_odds()[:PERSON] + training_odds()[PERSON + 1 :]
 
 
 def test_a_class_without_odds_is_not_drawn() -> None:
