@@ -24,6 +24,7 @@ Kind = Literal["undecodable", "too-large"]
 
 # Formats that are never opened: they run a program, open a nested file of any format, or only point to decoders
 # that the application would have to bring.
+_USUAL = ("JPEG", "PNG", "WEBP")
 REFUSED = {
     "EPS": "it is a program for Ghostscript, which is never run",
     "IPTC": "it nests files of any format",
@@ -146,10 +147,12 @@ def _opened(raw: bytes) -> ImageFile.ImageFile:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Every format that this Pillow knows but those refused, in its own order; done once."""
+    """Every format that this Pillow knows but those refused, the usual ones first (their magic is theirs alone), the
+    others in its own order; done once."""
     PIL.Image.init()
     _quieten()
-    return tuple(name for name in PIL.Image.ID if name not in REFUSED)
+    known = [name for name in PIL.Image.ID if name not in REFUSED]
+    return tuple(sorted(known, key=lambda name: name not in _USUAL))
 
 
 def _quieten() -> None:
