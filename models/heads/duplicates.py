@@ -18,9 +18,10 @@ def dropped(found: Candidates, overlap: float | None) -> Candidates:
     boxes, labels = found.boxes[order], found.labels[order]
     close = (ious(boxes) > overlap) & (labels[:, None] == labels[None])
     kept = np.ones(len(order), dtype=np.bool_)
-    for place in range(len(order)):
-        if kept[place]:
-            kept[place + 1 :] &= ~close[place, place + 1 :]
+    # Row by row: whether the better one of a pair stays is settled before its own row.
+    for better, worse in zip(*map(np.ndarray.tolist, np.nonzero(np.triu(close, 1))), strict=True):
+        if kept[better]:
+            kept[worse] = False
     chosen = np.sort(order[kept])
     return replace(
         found,
@@ -33,9 +34,10 @@ def dropped(found: Candidates, overlap: float | None) -> Candidates:
 
 def ious(boxes: Floats) -> Floats:
     """The IoU of every pair of boxes [N, 4] (xmin, ymin, xmax, ymax): float32 [N, N]; 0 for boxes without area."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
-    union = areas[:, None] + areas[None] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0).astype(np.float32)
+    left, top, right, bottom = boxes.T
+    width = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    height = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    areas = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    union = areas[:, None] + areas - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0).astype(np.float32, copy=False)
