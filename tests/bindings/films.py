@@ -44,9 +44,10 @@ def _moment(way: float) -> Moment:
     return Moment(scene.pixels, {LABELS[label.kind]: label.box for label in scene.labels})
 
 
-def write(path: Path, frames: Sequence[Pixels], codec: str = "libx264", turn: int = 0) -> Path:
-    """The frames as a video at RATE frames a second, nearly without loss; `turn` in degrees, as phones note it."""
-    with av.open(str(path), "w") as container:
+def write(path: Path, frames: Sequence[Pixels], codec: str = "libx264", turn: int = 0, **options: str) -> Path:
+    """The frames as a video at RATE frames a second, nearly without loss; `turn` in degrees, as phones note it, and
+    `options` of the container."""
+    with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=RATE, options={"crf": "12"})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -63,18 +64,8 @@ def write(path: Path, frames: Sequence[Pixels], codec: str = "libx264", turn: in
 
 
 def playlist(path: Path, frames: Sequence[Pixels]) -> Path:
-    """The same as a playlist (HLS) whose parts, of a second each, lie beside it."""
-    options = {"hls_time": "1", "hls_list_size": "0", "hls_playlist_type": "vod"}
-    with av.open(str(path), "w", format="hls", options=options) as container:
-        stream = container.add_stream("libx264", rate=RATE, options={"crf": "12"})
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt, stream.codec_context.gop_size = "yuv420p", RATE
-        for number, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, RATE)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    """The same as a playlist (HLS, by the name's ending .m3u8) whose parts, of a second each, lie beside it."""
+    return write(path, frames, hls_time="1", hls_list_size="0", hls_playlist_type="vod")
 
 
 def read(path: Path) -> list[tuple[float, Pixels]]:
