@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.serve_graphs import MODEL, SIZES, Served, install
-from benchmarks.serve_load import Load, NoLoad, Seen, free_port, memory_mb, need_wrk, stop
+from benchmarks.serve_load import Load, NoLoad, Seen, free_port, memory_mb, need_wrk, rest, stop
 from benchmarks.serve_page import Bound, Report, Row, machine, text, write_page
 from benchmarks.serve_peers import ALL, QUICK, ROOT, NotInstalled, Peer, Setting
 
@@ -53,8 +53,9 @@ class Contender:
     seen: dict[int, list[Seen]] = field(default_factory=dict[int, list[Seen]])
 
     def turn(self, concurrency: int, seconds: float) -> None:
-        """One turn of load."""
+        """One turn of load, and what the server still does about it afterwards."""
         self.seen.setdefault(concurrency, []).append(self.load.run(concurrency, seconds))
+        rest(self.process.pid)
         self.memory = max(self.memory, memory_mb(self.process.pid))
 
     def row(self, size: str, reference: float) -> Row:

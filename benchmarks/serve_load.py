@@ -39,6 +39,11 @@ end
 """
 
 
+_LOOK_S: Final = 0.25
+_CALM: Final = 2  # looks in a row
+_IDLE: Final = 0.1  # of a core: some servers never rest wholly
+
+
 class NoLoad(Exception):
     """The load could not be made, or the server did not stand it."""
 
@@ -164,6 +169,22 @@ def memory_mb(root: int) -> float:
     return total / 1024
 
 
+def rest(root: int, limit: float = 60) -> None:
+    """Wait until a process and its descendants do next to nothing, at most `limit` seconds. A server that goes on with
+    the requests of callers that have left would take the processor from whoever is measured next."""
+    until, spent, calm = time.monotonic() + limit, _cpu_seconds(root), 0
+    while calm < _CALM and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+        before, spent = spent, _cpu_seconds(root)
+        calm = calm + 1 if spent - before <= _IDLE * _LOOK_S else 0
+
+
+def _cpu_seconds(root: int) -> float:
+    return sum(sum(map(int, fields[11:13])) for pid in family(root) if (fields := _stat(pid))) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+
+
 def stop(process: subprocess.Popen[bytes], patience: float = 15) -> None:
     """End a server and all that it started, also what outlives it."""
     members = {pid: _born(pid) for pid in family(process.pid)}
@@ -179,7 +200,12 @@ def stop(process: subprocess.Popen[bytes], patience: float = 15) -> None:
 
 def _born(pid: int) -> str:
     """When the process started, in clock ticks since boot; empty where there is none."""
+    return fields[19] if (fields := _stat(pid)) else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of a process after its name, the state first; none where there is no process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return ""
+        return []

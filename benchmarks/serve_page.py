@@ -218,7 +218,8 @@ def draw(report: Report, folder: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(9, 0.5 * len(best) + 1.8), layout="constrained")
     for index, count in enumerate((1, 8, 32)):
         rates = [next((s.per_second for s in row.seen if s.concurrency == count), 0.0) for row in best.values()]
-        axes.barh([place + 0.25 * (1 - index) for place in range(len(best))], rates, 0.25, label=f"{count} callers")
+        places = [place + 0.25 * (1 - index) for place in range(len(best))]
+        axes.barh(places, rates, 0.25, label="1 caller" if count == 1 else f"{count} callers")
     axes.set_yticks(range(len(best)), list(best))
     axes.set_xlabel(f"photographs a second, RT-DETR of {size}, inflare's graph")
     top = max((bound.per_second for bound in report.bounds if (bound.kind, bound.size) == ("prepare", size)), default=0)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from benchmarks.serve_load import Seen
+from benchmarks.serve_load import Seen, rest
 from benchmarks.serve_page import Bound, Report, Row, between, markdown
 from benchmarks.serve_peers import ALL, QUICK
 
@@ -54,3 +57,19 @@ def test_every_form_carries_the_photograph(peer: object) -> None:
 
 def test_the_quick_run_tries_peers_that_exist() -> None:
     assert set(QUICK) <= {peer.name for peer in ALL}
+
+
+def test_a_turn_ends_when_the_server_has_done_what_callers_left_behind(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    program = (
+        "import pathlib, sys, time\nprint('busy', flush=True)\nwhile time.process_time() < 1.5: pass\n"
+        "pathlib.Path(sys.argv[1]).touch()\ntime.sleep(60)"
+    )
+    server = subprocess.Popen([sys.executable, "-c", program, str(done)], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None and server.stdout.readline() == b"busy\n"
+        rest(server.pid)
+        assert done.exists()
+    finally:
+        server.kill()
+        server.wait()
