@@ -180,9 +180,8 @@ def rest(root: int, limit: float = 60) -> None:
 
 
 def _cpu_seconds(root: int) -> float:
-    return sum(sum(map(int, fields[11:13])) for pid in family(root) if (fields := _stat(pid))) / os.sysconf(
-        "SC_CLK_TCK"
-    )
+    ticks = sum(sum(map(int, fields[11:13])) for pid in family(root) if (fields := _stat(pid)))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def stop(process: subprocess.Popen[bytes], patience: float = 15) -> None:

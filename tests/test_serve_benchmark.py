@@ -65,11 +65,11 @@ def test_a_turn_ends_when_the_server_has_done_what_callers_left_behind(tmp_path:
         "import pathlib, sys, time\nprint('busy', flush=True)\nwhile time.process_time() < 1.5: pass\n"
         "pathlib.Path(sys.argv[1]).touch()\ntime.sleep(60)"
     )
-    server = subprocess.Popen([sys.executable, "-c", program, str(done)], stdout=subprocess.PIPE)
-    try:
-        assert server.stdout is not None and server.stdout.readline() == b"busy\n"
-        rest(server.pid)
-        assert done.exists()
-    finally:
-        server.kill()
-        server.wait()
+    command = [sys.executable, "-c", program, str(done)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None and server.stdout.readline() == b"busy\n"
+            rest(server.pid)
+            assert done.exists()
+        finally:
+            server.kill()
