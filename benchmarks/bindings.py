@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.serve_load import cpu_seconds
 from inflare.bindings import Env
 from inflare.bindings.ai import AI
 from inflare.bindings.local import LocalAI
@@ -97,12 +98,6 @@ async def served(home: Path) -> AsyncGenerator[tuple[str, int]]:
         process.wait()
 
 
-def server_cpu(pid: int) -> float:
-    """Milliseconds of processor time that a process has used, in steps of a clock tick (10 ms)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1e3 / os.sysconf("SC_CLK_TCK")
-
-
 async def interleaved(ways: dict[str, Callable[[], Awaitable[object]]], rounds: int) -> dict[str, list[Spent]]:
     """Each way asked in turn, so that what else the machine does meets all alike."""
     spent: dict[str, list[Spent]] = {name: [] for name in ways}
@@ -140,9 +135,9 @@ async def measure(home: Path, rounds: int, size: int) -> list[Row]:
             "remote": lambda: remote.AI.run(MODEL, {"image": image}),
         }
         await interleaved(ways, rounds // 10)  # warms up
-        before = server_cpu(pid)
+        before = cpu_seconds(pid)
         spent = await interleaved(ways, rounds)
-        served_cpu = (server_cpu(pid) - before) / rounds
+        served_cpu = (cpu_seconds(pid) - before) * 1e3 / rounds
     return [
         compared(spent, "engine", "engine"),
         compared(spent, "in process", "engine"),

@@ -26,6 +26,7 @@ from inflare.runtime.billing.ledger import Ledger
 from inflare.runtime.billing.orders import Order
 from inflare.runtime.billing.till import Purchase, Till
 from inflare.runtime.http.intake import request_id
+from inflare.runtime.server import runner
 from inflare.runtime.storage.database import Database, Synchronous
 
 PRICE = 7_500
@@ -136,13 +137,8 @@ async def _run(database: Database, kind: str, concurrency: int, seconds: float, 
 
 
 def _on_the_servers_loop(work: Coroutine[Any, Any, _Ran]) -> _Ran:
-    factory: Any = None
-    if sys.platform != "win32":
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(work)
+    with runner() as running:
+        return running.run(work)
 
 
 def _p99(spent: list[float]) -> float:

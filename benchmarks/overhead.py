@@ -24,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.serve_graphs import MODEL, SIZES, Served, install
-from benchmarks.serve_load import family, free_port, memory_mb, stop
+from benchmarks.serve_load import cpu_seconds, free_port, memory_mb, stop
 from benchmarks.serve_page import machine
 from inflare.models.detector import Detector
 from inflare.runtime.inference.sessions import (
@@ -170,22 +170,14 @@ def standing(served: Served, file: bytes, starts: int, seconds: float) -> Standi
         for _ in range(starts + 1):
             with serving(Path(empty), f"/ai/run/{EMBEDDED}", file) as server:
                 taken.append(server.start_s)
-                before = _cpu_seconds(server.process.pid)
+                before = cpu_seconds(server.process.pid)
                 idle_mb = memory_mb(server.process.pid)
                 if len(taken) > starts:
                     time.sleep(seconds)
-                spent = _cpu_seconds(server.process.pid) - before
+                spent = cpu_seconds(server.process.pid) - before
     with serving(served.home.parent, f"/ai/run/{MODEL}", file) as server:
         with_model = memory_mb(server.process.pid)
     return Standing(statistics.median(taken[1:]), idle_mb, with_model, spent / seconds * 100)
-
-
-def _cpu_seconds(root: int) -> float:
-    ticks = 0
-    for pid in family(root):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def overload(served: Served, files: Sequence[bytes], seconds: float) -> Overload:

@@ -145,12 +145,9 @@ def free_port(count: int = 3) -> int:
 def family(root: int) -> list[int]:
     """The process and all that descend from it."""
     parents: dict[int, int] = {}
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = place.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        parents[int(place.parent.name)] = int(fields[1])
+    for place in Path("/proc").glob("[0-9]*"):
+        if fields := _stat(int(place.name)):
+            parents[int(place.name)] = int(fields[1])
     found = [root]
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
@@ -172,14 +169,15 @@ def memory_mb(root: int) -> float:
 def rest(root: int, limit: float = 60) -> None:
     """Wait until a process and its descendants do next to nothing, at most `limit` seconds. A server that goes on with
     the requests of callers that have left would take the processor from whoever is measured next."""
-    until, spent, calm = time.monotonic() + limit, _cpu_seconds(root), 0
+    until, spent, calm = time.monotonic() + limit, cpu_seconds(root), 0
     while calm < _CALM and time.monotonic() < until:
         time.sleep(_LOOK_S)
-        before, spent = spent, _cpu_seconds(root)
+        before, spent = spent, cpu_seconds(root)
         calm = calm + 1 if spent - before <= _IDLE * _LOOK_S else 0
 
 
-def _cpu_seconds(root: int) -> float:
+def cpu_seconds(root: int) -> float:
+    """Processor time that a process and its living descendants have taken."""
     ticks = sum(sum(map(int, fields[11:13])) for pid in family(root) if (fields := _stat(pid)))
     return ticks / os.sysconf("SC_CLK_TCK")
 

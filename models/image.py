@@ -24,7 +24,6 @@ Kind = Literal["undecodable", "too-large"]
 
 # Formats that are never opened: they run a program, open a nested file of any format, or only point to decoders
 # that the application would have to bring.
-_USUAL = ("JPEG", "PNG", "WEBP")
 REFUSED = {
     "EPS": "it is a program for Ghostscript, which is never run",
     "IPTC": "it nests files of any format",
@@ -34,6 +33,8 @@ REFUSED = {
     "HDF5": "it is a data container, not pixels",
     "MPEG": "it is a video",
 }
+# Tried before all others: what nearly every request sends.
+_USUAL = ("JPEG", "PNG", "WEBP")
 # Codecs written in Python (QOI, plain PPM, XPM, ...) take a microsecond or more a pixel and hold the interpreter.
 SLOW_PIXELS = 4_000_000
 _SMALL_TILE = 1 << 20  # pixels of a TIFF tile that are allowed however small the image is

@@ -56,14 +56,19 @@ def serve(settings: Settings, announce: Callable[[str], None], hosting: Hosting 
     Raises ServeError where the address cannot be bound or must not be.
     """
     listener = bind(settings)
-    factory: Any = None
     sys.setswitchinterval(_TURN_S)
+    with runner() as running:
+        running.run(_serve(settings, listener, announce, hosting))
+
+
+def runner() -> asyncio.Runner:
+    """What runs coroutines on an event loop of the server's kind: uvloop's, where there is one."""
+    factory: Any = None
     if sys.platform != "win32":
         import uvloop
 
         factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve(settings, listener, announce, hosting))
+    return asyncio.Runner(loop_factory=factory)
 
 
 def bind(settings: Settings) -> socket.socket:

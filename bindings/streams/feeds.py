@@ -87,8 +87,8 @@ def _opening(source: Source, cameras: Cameras | None) -> Opening:
         return Opening(source.address, None, options, _OPEN_S, _READ_S, live=None, name=str(source))
     # Over TCP packets that come late come, and a server that died is noticed.
     options |= {"fflags": "nobuffer", "rtsp_transport": "tcp"}
-    told = {"name": str(source), "remedy": "Check the address, and that its server runs"}
-    return Opening(source.address, None, options, _OPEN_S, _READ_S, live=True, **told)
+    remedy = "Check the address, and that its server runs"
+    return Opening(source.address, None, options, _OPEN_S, _READ_S, live=True, name=str(source), remedy=remedy)
 
 
 class Folder:

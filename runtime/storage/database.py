@@ -92,7 +92,7 @@ class Database:
         connection = kept or Kept()
         with self._translated():
             try:
-                statements = connection.statements or connection.open(self._engine)
+                statements = connection.open(self._engine)
                 statements.begin()
                 yield statements
                 statements.commit()

@@ -110,31 +110,31 @@ def test_training_moves_every_part_of_the_head(tmp_path: Path) -> None:
     assert [name for name, value in before.items() if torch.equal(value, after[name])] == []
 
 
-def people_drawn(size: int) -> Any:
-    return next(draw_batches(Recipe(1, 2, side=size, odds=(1.0, *[0.0] * 11)), 0))
+def people_drawn() -> Any:
+    return next(draw_batches(Recipe(1, 2, side=SIZE, odds=(1.0, *[0.0] * 11)), 0))
 
 
 def test_denoising_queries_train_the_joints_of_their_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(Plan(minutes=1, seed=1, out=tmp_path, batch=2, joints=True))
-    seen: list[tuple[Any, Any]] = []
+    seen: list[Any] = []
     find = joints.find
 
     def watched(head: Any, hidden: Any, boxes: Any, maps: Any) -> joints.Found:
-        seen.append((hidden, boxes))
+        seen.append(hidden)
         return find(head, hidden, boxes, maps)
 
     monkeypatch.setattr(joints, "find", watched)
-    batch = people_drawn(SIZE)
+    batch = people_drawn()
     trainer.step(batch, lambda gradients: None)
     people = max((rows[..., 2] > 0).any(axis=1).sum() for rows in batch.joints)
     groups = 30 // max(len(kinds) for kinds in batch.kinds)  # new_network's denoising queries, shared by the figures
-    assert groups > 1 and seen[0][0].shape[1] == people * (1 + groups)
+    assert groups > 1 and seen[0].shape[1] == people * (1 + groups)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_the_trunk_takes_its_share_of_the_gradient(tmp_path: Path, share: float) -> None:
     trainer = Trainer(Plan(minutes=1, seed=1, out=tmp_path, batch=2, joints=True))
-    network, batch = trainer.network, people_drawn(SIZE)
+    network, batch = trainer.network, people_drawn()
     labels = [
         {"class_labels": torch.from_numpy(kinds), "boxes": torch.from_numpy(boxes)}
         for kinds, boxes in zip(batch.kinds, batch.boxes, strict=True)
