@@ -95,6 +95,7 @@ def test_pictures_are_small() -> None:
 
 def test_a_picture_of_what_was_found_is_made_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Skeletons only where a keypoint model answers; where none does, that is said."""
+    pytest.importorskip("supervision", reason="needs the extra draw: pip install 'inflare[draw]'")
     status = pictured.make(tmp_path)
     made = {path.name for path in tmp_path.iterdir()}
     if Catalog.builtin().embedded("keypoint-detection") is None:
