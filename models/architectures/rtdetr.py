@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..graph import Array, Graph, Value
 from ..graph.attention import self_attention
-from ..graph.convolution import Kernel, convolve, merge_repvgg
+from ..graph.convolution import Kernel, convolve, doubled, merge_repvgg
 from ..graph.deformable import Sampling, deformable_attention
 from ..graph.images import Normalisation, detection_outputs, images_input
 from ..graph.layers import ACTIVATIONS, activate, layer_norm, linear, mlp
@@ -148,9 +148,10 @@ def build(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the decoder ends in: the encoder's `maps` [B, e, H, W], `queries` [B, Q, d], `logits` [B, Q, C] and
-    `boxes` [B, Q, 4]."""
+    """What the decoder ends in: the `image` [B, 3, H, W] that it began with, the encoder's `maps` [B, e, H, W],
+    `queries` [B, Q, d], `logits` [B, Q, C] and `boxes` [B, Q, 4]."""
 
+    image: Value
     maps: Sequence[Value]
     queries: Value
     logits: Value
@@ -183,7 +184,7 @@ class Builder:
             maps = self.encode([self.project(i, value) for i, value in enumerate(maps)])
         with graph.scope("proposals"):
             target, box = self.propose(maps)
-        return self.decode(maps, target, box, layers)
+        return self.decode(image, maps, target, box, layers)
 
     # The encoder: one transformer layer on the coarsest map, then up and down the pyramid.
 
@@ -200,12 +201,7 @@ class Builder:
         top = [maps[-1]]
         for index in range(len(maps) - 1):  # top-down: coarse features onto the next finer map
             top[-1] = self.conv_norm(top[-1], weights.below(f"lateral_convs.{index}"), self.config.activation)
-            scales = graph.constant(np.array([1, 1, 2, 2], np.float32), "scales")
-            up = graph.op(
-                "Resize", top[-1], Value(""), scales,
-                mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
-            )  # fmt: skip
-            both = graph.concat([up, maps[len(maps) - 2 - index]], axis=1)
+            both = graph.concat([doubled(graph, top[-1]), maps[len(maps) - 2 - index]], axis=1)
             top.append(self.csp(both, weights.below(f"fpn_blocks.{index}")))
         top.reverse()
         bottom = [top[0]]
@@ -298,7 +294,7 @@ class Builder:
 
     # The decoder: each layer reads around its boxes and moves them.
 
-    def decode(self, maps: Sequence[Value], target: Value, box: Value, layers: int) -> Written:
+    def decode(self, image: Value, maps: Sequence[Value], target: Value, box: Value, layers: int) -> Written:
         graph, decoder = self.graph, self.root.below("decoder")
         bounds = (graph.constant(-CLAMP), graph.constant(CLAMP))
         for index in range(layers):
@@ -309,7 +305,7 @@ class Builder:
                 box = graph.add(move, graph.op("Clip", box, *bounds))
         head = decoder.projection(f"class_embed.{layers - 1}")
         logits = linear(graph, target, head.weight, head.bias)
-        return Written(maps, target, logits, graph.op("Sigmoid", box))
+        return Written(image, maps, target, logits, graph.op("Sigmoid", box))
 
     def decoder_layer(self, maps: Sequence[Value], target: Value, box: Value, decoder: Weights, index: int) -> Value:
         """One layer: queries [B, Q, d] at `box` [B, Q, 4] -> queries [B, Q, d]."""

@@ -13,17 +13,18 @@ from ..graph import Graph, Value
 from ..graph.images import Normalisation
 from ..graph.layers import activate, layer_norm
 from .rtdetr import UNREAD, Builder, Config, Written
+from .rtdetr_topdown import HEAD as TOPDOWN
+from .rtdetr_topdown import LEAST_SIDE, TopDown, joint_channels
 from .weights import Weights
 
 HEAD: Final = "joint_head"
 """What the names of the keypoint head's weights begin with."""
-LEAST_SIDE: Final = 1e-3
-"""Boxes are taken to be at least this wide and high, in units of the image."""
 
 
 def build(config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]], *, size: int, person: int) -> onnx.ModelProto:
     """`images` uint8 [batch, size, size, 3] -> `logits` [batch, Q, 1] of class `person`, `boxes` [batch, Q, 4] and
-    `keypoints` [batch, Q, K, 8] in the channels of heads/keypoints.py. Raises UnsupportedCheckpoint."""
+    `keypoints` [batch, Q, K, 8] in the channels of heads/keypoints.py. Where the weights hold the second look, it reads
+    the joints of the surest boxes anew. Raises UnsupportedCheckpoint."""
     graph, every = Graph("rt-detr-joints"), Weights(weights)
     shape = Config.read(config, size)
     builder = Builder(graph, shape, every)
@@ -31,9 +32,11 @@ def build(config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]], *, siz
     with graph.scope("joints"):
         head = _Head(graph, every.below(HEAD), written)
         keypoints = head.write()
-    graph.output(
-        "logits", graph.op("Gather", written.logits, graph.constant([person]), axis=2), ["batch", shape.queries, 1]
-    )
+    logits = graph.op("Gather", written.logits, graph.constant([person]), axis=2)
+    if f"{TOPDOWN}.heat.weight" in every:
+        with graph.scope("topdown"):
+            keypoints = TopDown(graph, every, size).refine(written.image, logits, written.boxes, keypoints)
+    graph.output("logits", logits, ["batch", shape.queries, 1])
     graph.output("boxes", written.boxes, ["batch", shape.queries, 4])
     graph.output("keypoints", keypoints, ["batch", shape.queries, head.joints, 8])
     every.refuse_unread(UNREAD)
@@ -62,7 +65,7 @@ class _Head:
             move = self.weights.projection(f"move_{turn}").apply(graph, tokens)
             place = graph.add(place, graph.mul(move, size))
             turn += 1
-        return self._channels(place, self._two("sure", tokens), size)
+        return joint_channels(graph, place, self._two("sure", tokens), size)
 
     def _two(self, name: str, value: Value) -> Value:
         first, second = (self.weights.projection(f"{name}.{index}") for index in (0, 2))
@@ -83,14 +86,3 @@ class _Head:
         thought = layer_norm(graph, tokens, *weights.layer_norm(f"think_{turn}.0"), 1e-5)
         thought = activate(graph, weights.projection(f"think_{turn}.1").apply(graph, thought), "silu")
         return graph.add(tokens, weights.projection(f"think_{turn}.3").apply(graph, thought))
-
-    def _channels(self, place: Value, sure: Value, size: Value) -> Value:
-        """The served channels from `sure` [B, Q, K, 5], whose covariance is in units of the box."""
-        graph = self.graph
-        there, log_first, lean, log_second = graph.split(sure, [2, 1, 1, 1], axis=3)
-        width, height = graph.split(size, [1, 1], axis=3)
-        log_l11 = graph.op("Sub", log_first, graph.op("Log", width))
-        l21 = graph.op("Div", graph.mul(lean, graph.op("Exp", log_first)), height)
-        log_l22 = graph.op("Sub", log_second, graph.op("Log", height))
-        nothing = graph.mul(log_first, graph.constant(0.0))
-        return graph.concat([place, there, log_l11, l21, log_l22, nothing], axis=3)

@@ -73,6 +73,12 @@ def save_hub_layout(network: Any, folder: Path) -> None:
     )
 
 
+def save_weights(weights: dict[str, Any], folder: Path) -> None:
+    """Writes tensors by name as `folder`/model.safetensors."""
+    folder.mkdir(exist_ok=True)
+    _workshop_module("safetensors.torch").save_file(weights, folder / "model.safetensors")
+
+
 def freeze_stem(network: Any) -> None:
     """Keeps the first layers of the backbone as they are: what they see, edges and colours, was learnt long ago, and
     their maps, the largest, take a seventh of a step's time."""

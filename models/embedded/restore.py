@@ -14,13 +14,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from .dataset import Recipe, draw_batches
-from .network import torch_module
+from ..architectures.rtdetr_topdown import BLOCKS
+from ..architectures.rtdetr_topdown import HEAD as TOPDOWN
+from .dataset import Batch, Recipe, draw_batches
+from .joints import new_head
+from .network import new_network, torch_module
+from .topdown import new_topdown, topdown_loss
 
 Tensors = dict[str, NDArray[Any]]
 PICTURES = 32
 _LEVELS = 3
-_SKIPPED = ("position", "scales", "anchors", "usable")
+_SKIPPED = ("position", "scales", "anchors", "usable", "centres", "bound")
 
 
 class _Tape:
@@ -48,8 +52,8 @@ class _Tape:
 
 
 def restore(file: Path, network: Any, seed: int = 0) -> None:
-    """Puts what `file` answers into `network` (of `new_network`, with its `joint_head` or without). Raises ValueError
-    for a file of another network."""
+    """Puts what `file` answers into `network` (of `new_network`, with its `joint_head` and `topdown_head` or without).
+    Raises ValueError for a file of another network."""
     torch = torch_module()
     tape = _Tape(onnx.load_from_string(file.read_bytes()).graph)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
@@ -58,6 +62,17 @@ def restore(file: Path, network: Any, seed: int = 0) -> None:
     for layer in range(len(network.model.decoder.layers) - 1):
         network.model.decoder.class_embed[layer].load_state_dict(network.model.decoder.class_embed[-1].state_dict())
     _settle(network, _pictures(seed))
+
+
+def topdown_weights(file: Path) -> Tensors:
+    """The second look's tensors by name, as the keypoint file `file` holds them. Raises ValueError for a file of
+    another network, or without a second look."""
+    whole = new_network()
+    whole.add_module("joint_head", new_head(whole.config.d_model))
+    whole.add_module(TOPDOWN, new_topdown())
+    shapes = {name: tuple(value.shape) for name, value in whole.state_dict().items()}
+    tensors = _read(_Tape(onnx.load_from_string(file.read_bytes()).graph), shapes)
+    return {name: value for name, value in tensors.items() if name.startswith(f"{TOPDOWN}.")}
 
 
 def _read(tape: _Tape, shapes: dict[str, tuple[int, ...]]) -> Tensors:
@@ -122,6 +137,8 @@ def _read(tape: _Tape, shapes: dict[str, tuple[int, ...]]) -> Tensors:
     projection(f"model.decoder.class_embed.{layer - 1}")
     if "joint_head.names.weight" in shapes:
         _joints(tape, tensors, shapes, projection, layer_norm)
+    if f"{TOPDOWN}.names.weight" in shapes:
+        _topdown(tape, tensors, shapes, kernel, projection)
     return tensors
 
 
@@ -147,6 +164,25 @@ def _joints(
         turn += 1
     projection(f"{head}.sure.0")
     projection(f"{head}.sure.2")
+
+
+def _topdown(tape: _Tape, tensors: Tensors, shapes: dict[str, tuple[int, ...]], kernel: Any, projection: Any) -> None:
+    def normed(part: str, scale: float = 1.0) -> None:
+        kernel(f"{TOPDOWN}.{part}.conv", f"{TOPDOWN}.{part}.norm", scale)
+
+    for stage, blocks in enumerate(BLOCKS):
+        normed(f"down_{stage}", 255.0 if stage == 0 else 1.0)
+        for block in range(blocks):
+            normed(f"block_{stage}_{block}")
+        if stage:
+            normed(f"side_{stage}")
+    for stage in (2, 1):
+        normed(f"mix_{stage}")
+    projection(f"{TOPDOWN}.heat")
+    name = f"{TOPDOWN}.names.weight"
+    tensors[name] = tape.next(*shapes[name])
+    projection(f"{TOPDOWN}.sure.0")
+    projection(f"{TOPDOWN}.sure.2")
 
 
 def _backbone(kernel: Any) -> None:
@@ -220,14 +256,13 @@ def _offsets(tape: _Tape, tensors: Tensors, name: str, heads: int, points: int) 
     tensors[f"{name}.bias"] = bias.reshape(shape).transpose(1, 0, 2).reshape(-1) * np.float32(points)
 
 
-def _pictures(seed: int) -> Iterator[Any]:
-    torch = torch_module()
+def _pictures(seed: int) -> Iterator[Batch]:
     batches = draw_batches(Recipe(seed + 900_000, 16, uses=1), 0)
     for _ in range(PICTURES // 16):
-        yield torch.from_numpy(next(batches).images).float() / 255
+        yield next(batches)
 
 
-def _settle(network: Any, pictures: Iterator[Any]) -> None:
+def _settle(network: Any, pictures: Iterator[Batch]) -> None:
     """Sets every batch normalisation to what its input shows, its gain and shift undoing that: the answers stay, and
     stay near when training takes each batch's own mean and variance."""
     torch = torch_module()
@@ -241,7 +276,10 @@ def _settle(network: Any, pictures: Iterator[Any]) -> None:
     network.eval()
     with torch.no_grad():
         for batch in pictures:
-            network(pixel_values=batch)
+            images = torch.from_numpy(batch.images).float() / 255
+            network(pixel_values=images)
+            if hasattr(network, TOPDOWN):
+                topdown_loss(getattr(network, TOPDOWN), images, batch, np.random.default_rng(0))
         for module in norms:
             mean = torch.stack([one for one, _ in sums[module]]).mean(dim=0)
             square = torch.stack([two for _, two in sums[module]]).mean(dim=0)

@@ -13,10 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .classes import training_odds
-from .dataset import Batch, BatchStream, Recipe, draw_batches
+from .course import Course, Plan, Progress
+from .dataset import INPUT_SIDE, Batch, BatchStream, Recipe, draw_batches
 from .network import torch_module
 from .replicas import Replicas
-from .trainer import Plan, Progress, Trainer
+from .topdown_trainer import TopDownTrainer
+from .trainer import Trainer
 
 SMALL_SIDE = 192
 NEEDED = ("torch", "transformers", "scipy")
@@ -29,6 +31,8 @@ examples:
   python -m inflare.models.embedded.train --minutes 30 --joints --start run --out joints   the keypoint sibling
   python -m inflare.models.embedded.train --minutes 60 --rate 6e-4 --joints --start models/embedded/keypoints.onnx
                                                                          train on what ships
+  python -m inflare.models.embedded.train --minutes 60 --topdown --people 0.5 --batch 16 --out look
+                                                                         the sibling's second look at each person
 then:
   python -m inflare.models.embedded.export --run run --out detector.onnx
   python -m inflare.models.embedded.evaluate --model detector.onnx
@@ -39,7 +43,7 @@ training, so a resumed run may be given more or fewer minutes than before.
 
 
 def run(
-    trainer: Trainer, plan: Plan, replicas: Replicas, batches: Callable[[], Batch], until: float, asked: list[int]
+    trainer: Course, plan: Plan, replicas: Replicas, batches: Callable[[], Batch], until: float, asked: list[int]
 ) -> None:
     """Trains step by step until that share of the minutes is spent or a signal asks any replica to stop; the first
     replica shows the progress and writes the state, the last one always."""
@@ -75,7 +79,7 @@ def summary(progress: Progress) -> str:
 
 
 def _part(
-    trainer: Trainer,
+    trainer: Course,
     plan: Plan,
     replicas: Replicas,
     options: argparse.Namespace,
@@ -95,7 +99,7 @@ def _part(
 
 def _replica(rank: int, options: argparse.Namespace, plan: Plan) -> None:
     torch_module().set_num_threads(options.threads)
-    trainer = Trainer(plan)
+    trainer = TopDownTrainer(plan) if options.topdown else Trainer(plan)
     if options.resume:
         trainer.resume()
     elif options.start:
@@ -107,7 +111,9 @@ def _replica(rank: int, options: argparse.Namespace, plan: Plan) -> None:
     # Another seed after each resumption and in each replica: no scene is drawn twice.
     seed = plan.seed + 1000 * trainer.progress.starts
     recipe = Recipe(seed, plan.batch, uses=options.uses, odds=training_odds(options.people))
-    if trainer.share < plan.small_share and options.small_side != recipe.side:
+    if options.topdown:
+        recipe = replace(recipe, side=INPUT_SIDE)
+    elif trainer.share < plan.small_share and options.small_side != recipe.side:
         small = replace(recipe, seed=recipe.seed + 500, side=options.small_side)
         _part(trainer, plan, replicas, options, small, plan.small_share, asked)
     if not asked:
@@ -177,7 +183,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"of the pictures in the first part of the time, a multiple of 32 (default {SMALL_SIDE})",
     )
     add("--rate", type=float, default=Plan.rate, help=f"of learning, at its highest (default {Plan.rate})")
-    add("--joints", action="store_true", help="train a keypoint head for people, too: the embedded sibling")
+    heads = parser.add_mutually_exclusive_group()
+    heads.add_argument(
+        "--joints", action="store_true", help="train a keypoint head for people, too: the embedded sibling"
+    )
+    heads.add_argument(
+        "--topdown", action="store_true", help="train the sibling's second look at each person, and nothing else"
+    )
     add(
         "--trunk-share",
         type=float,

@@ -64,3 +64,12 @@ def max_pool(graph: Graph, value: Value) -> Value:
 def average_pool(graph: Graph, value: Value) -> Value:
     """2x2, stride 2; the sides must be even."""
     return graph.op("AveragePool", value, kernel_shape=[2, 2], strides=[2, 2])
+
+
+def doubled(graph: Graph, value: Value) -> Value:
+    """[B, c, H, W] -> [B, c, 2H, 2W], each value four times."""
+    scales = graph.constant(np.array([1, 1, 2, 2], np.float32), "scales")
+    return graph.op(
+        "Resize", value, Value(""), scales,
+        mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+    )  # fmt: skip

@@ -10,12 +10,13 @@ import pytest
 
 from inflare.models.architectures import rtdetr_joints
 from inflare.models.embedded import joints
+from inflare.models.embedded.course import Plan
 from inflare.models.embedded.dataset import Recipe, draw_batches
 from inflare.models.embedded.evaluate import load_all
 from inflare.models.embedded.export import PACKAGED_JOINTS
 from inflare.models.embedded.network import new_network
 from inflare.models.embedded.restore import restore
-from inflare.models.embedded.trainer import Plan, Trainer
+from inflare.models.embedded.trainer import Trainer
 
 from .references import layout_in_memory, torch
 

@@ -1,0 +1,191 @@
+"""The embedded sibling's second look: each person's window of the picture, enlarged to one size, goes through a small
+network of its own, whose heat maps say where each joint lies (the top-down way; integral regression after Sun et al.,
+2018). architectures/rtdetr_topdown.py writes the same network as a graph."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..architectures.rtdetr_topdown import BLOCKS, CELLS, GROWN, LEAST_SIDE, WINDOW, cell_centres
+from .dataset import Batch
+from .joints import JOINTS, SIGMAS
+from .network import torch_module
+
+WIDTHS = (24, 40, 80, 112)
+"""Channels after each halving of the window's sides."""
+MIXED = 48
+SURE = 7
+"""What is said of a joint: a move in both directions, there, seen, and the precision's factor (3)."""
+SPREAD = 0.9
+"""Standard deviation, in cells, of the heat that is asked for around a true joint."""
+LOOKS = 2
+"""How often each person of a training picture is looked at, through windows a little off."""
+# Weights of the parts of the loss: heat, distance before and after the last move, OKS, there and seen, likelihood.
+SHARES = (0.15, 4.0, 4.0, 3.0, 0.5, 0.1)
+
+
+def new_topdown() -> Any:
+    """The layers, of half a million parameters."""
+    nn: Any = import_module("torch.nn")
+
+    def normed(inside: int, outside: int, side: int, stride: int = 1) -> Any:
+        convolution = nn.Conv2d(inside, outside, side, stride, side // 2, bias=False)
+        return nn.ModuleDict({"conv": convolution, "norm": nn.BatchNorm2d(outside)})
+
+    layers: dict[str, Any] = {}
+    for stage, (inside, outside) in enumerate(zip((3, *WIDTHS), WIDTHS, strict=False)):
+        layers[f"down_{stage}"] = normed(inside, outside, 3, 2)
+        for block in range(BLOCKS[stage]):
+            layers[f"block_{stage}_{block}"] = normed(outside, outside, 3)
+        if stage:
+            layers[f"side_{stage}"] = normed(outside, MIXED, 1)
+    for stage in (2, 1):
+        layers[f"mix_{stage}"] = normed(MIXED, MIXED, 3)
+    layers["heat"] = nn.Linear(MIXED, JOINTS)
+    layers["names"] = nn.Embedding(JOINTS, MIXED)
+    layers["sure"] = nn.Sequential(nn.Linear(MIXED, 2 * MIXED), nn.SiLU(), nn.Linear(2 * MIXED, SURE))
+    nn.init.zeros_(layers["sure"][2].weight)
+    nn.init.zeros_(layers["sure"][2].bias)
+    return nn.ModuleDict(layers)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Joints of N windows: `heat` [N, K, cells] logits, `first` and `place` [N, K, 2] in 0..1 of the window before and
+    after the last move, `there` and `seen` logits [N, K], and `factor` [N, K, 3], the precision's Cholesky factor in
+    units of the window as (log m11, m21 / m11, log m22)."""
+
+    heat: Any
+    first: Any
+    place: Any
+    there: Any
+    seen: Any
+    factor: Any
+
+
+def windows(boxes: Any) -> Any:
+    """The windows [N, 4] around boxes [N, 4] cxcywh, as left, top, width and height in 0..1 of the picture."""
+    torch = torch_module()
+    half = boxes[:, 2:] * (GROWN / 2)
+    low, high = (boxes[:, :2] - half).clamp(0, 1), (boxes[:, :2] + half).clamp(0, 1)
+    return torch.cat([low, (high - low).clamp(min=LEAST_SIDE)], dim=1)
+
+
+def cut(image: Any, window: Any) -> Any:
+    """The windows [N, 4] of one picture [3, H, W] as [N, 3, *WINDOW]; each pixel is the mean of two by two samples."""
+    torch = torch_module()
+    functional = torch.nn.functional
+    tall, wide = 2 * WINDOW[0], 2 * WINDOW[1]
+    down, across = (
+        (torch.arange(count, dtype=window.dtype, device=window.device) + 0.5) / count for count in (tall, wide)
+    )
+    x = window[:, 0, None] + window[:, 2, None] * across
+    y = window[:, 1, None] + window[:, 3, None] * down
+    shape = (len(window), tall, wide)
+    grid = 2 * torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1) - 1
+    rows = functional.grid_sample(image[None], grid.reshape(1, -1, wide, 2), padding_mode="border", align_corners=False)
+    return functional.avg_pool2d(rows[0].view(3, len(window), tall, wide).transpose(0, 1), 2)
+
+
+def look(network: Any, crops: Any) -> Seen:
+    """The joints in `crops` float32 [N, 3, *WINDOW] in 0..1."""
+    torch = torch_module()
+    functional = torch.nn.functional
+
+    def normed(name: str, value: Any) -> Any:
+        return network[name]["norm"](network[name]["conv"](value))
+
+    value, sides = crops, list[Any]()
+    for stage in range(len(WIDTHS)):
+        value = functional.relu(normed(f"down_{stage}", value))
+        for block in range(BLOCKS[stage]):
+            value = functional.relu(value + normed(f"block_{stage}_{block}", value))
+        if stage:
+            sides.append(normed(f"side_{stage}", value))
+    mixed = functional.relu(sides[-1])
+    for stage in (2, 1):
+        mixed = functional.relu(functional.interpolate(mixed, scale_factor=2.0) + sides[stage - 1])
+        mixed = functional.relu(normed(f"mix_{stage}", mixed))
+    cells = mixed.flatten(2).transpose(1, 2)  # [N, cells, MIXED]
+    heat = network["heat"](cells).transpose(1, 2)
+    share = heat.softmax(dim=2)
+    first = share @ torch.from_numpy(cell_centres()).to(share)
+    sure = network["sure"](share @ cells + network["names"].weight)
+    return Seen(heat, first, first + sure[..., :2], sure[..., 2], sure[..., 3], sure[..., 4:])
+
+
+def topdown_loss(network: Any, images: Any, batch: Batch, rng: np.random.Generator) -> Any:
+    """The mean loss of the people of `images` [B, 3, H, W] in 0..1, each seen through LOOKS windows of boxes a little
+    off, as a detector's are; 0 where there is none."""
+    torch = torch_module()
+    crops: list[Any] = []
+    frames: list[Any] = []
+    truths: list[NDArray[np.float32]] = []
+    for image, boxes, joints in zip(images, batch.boxes, batch.joints, strict=True):
+        people = np.flatnonzero((joints[..., 2] > 0).any(axis=1)).repeat(LOOKS)
+        if len(people):
+            frame = windows(torch.from_numpy(shaken(rng, boxes[people])).to(image.device))
+            crops.append(cut(image, frame))
+            frames.append(torch.cat([frame, torch.from_numpy(boxes[people, 2:]).to(image.device)], dim=1))
+            truths.append(joints[people])
+    if not crops:
+        return sum(parameter.sum() for parameter in network.parameters()) * 0.0
+    seen = look(network, torch.cat(crops))
+    return _loss(seen, torch.cat(frames), torch.from_numpy(np.concatenate(truths)).to(images.device))
+
+
+def shaken(rng: np.random.Generator, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Boxes [N, 4] cxcywh, each edge moved at random: most by a few hundredths of the box, some by a tenth."""
+    spread = np.where(rng.random((len(boxes), 1)) < 0.3, 0.1, 0.04)
+    low, high = (rng.normal(0, 1, (len(boxes), 2)) * spread for _ in range(2))
+    size = boxes[:, 2:]
+    first, last = boxes[:, :2] - size / 2 + low * size, boxes[:, :2] + size / 2 + high * size
+    return np.concatenate([(first + last) / 2, np.maximum(last - first, 0.2 * size)], axis=1).astype(np.float32)
+
+
+def _loss(seen: Seen, frames: Any, truth: Any) -> Any:
+    """`frames` [N, 6]: windows, then the width and height of the true boxes; `truth` [N, K, 3] in the picture."""
+    torch = torch_module()
+    functional = torch.nn.functional
+    labelled = truth[..., 2] > 0
+    count = labelled.sum(dim=1).clamp(min=1)
+    corner, size, body = frames[:, None, :2], frames[:, None, 2:4], frames[:, 4:]
+    goal = (truth[..., :2] - corner) / size
+    inside = labelled & (goal > 0).all(dim=-1) & (goal < 1).all(dim=-1)
+    hot = -(seen.heat.log_softmax(dim=2) * _asked(goal)).sum(dim=2)
+    area = body[:, :1] * body[:, 1:]
+    offsets = [(place - goal) * size for place in (seen.first, seen.place)]
+    distances = [offset.abs().sum(dim=-1) / area.clamp(min=1e-5).sqrt() for offset in offsets]
+    sigmas = torch.from_numpy(SIGMAS).to(truth)
+    # The visible part of a person fills about half of the box; OKS goes by its area.
+    missed = 1 - torch.exp(-offsets[1].square().sum(dim=-1) / (4 * area.clamp(min=1e-5) * sigmas**2))
+    there = functional.binary_cross_entropy_with_logits(seen.there, labelled.float(), reduction="none")
+    visible = functional.binary_cross_entropy_with_logits(seen.seen, (truth[..., 2] > 1).float(), reduction="none")
+    parts = [hot * inside, *(distance * labelled for distance in distances), missed * labelled]
+    means = [(part.sum(dim=1) / count).mean() for part in parts]
+    means += [(there + visible).mean(), ((_unlikelihood(seen, goal) * labelled).sum(dim=1) / count).mean()]
+    total: Any = 0.0
+    for share, part in zip(SHARES, means, strict=True):
+        total = total + share * part
+    return total
+
+
+def _asked(goal: Any) -> Any:
+    """The heat that is asked for, [N, K, cells] of sum 1: a normal density around the joint."""
+    torch = torch_module()
+    tall, wide = CELLS
+    centres = torch.from_numpy(cell_centres()).to(goal)
+    away = (goal[:, :, None] - centres) * goal.new_tensor([wide, tall])
+    return (-away.square().sum(dim=-1) / (2 * SPREAD**2)).softmax(dim=2)
+
+
+def _unlikelihood(seen: Seen, goal: Any) -> Any:
+    """-log of the normal density at the true joint, less its constant; the places take no gradient from it."""
+    offset = goal - seen.place.detach()
+    log_first, lean, log_second = seen.factor.unbind(dim=-1)
+    u = log_first.exp() * (offset[..., 0] + lean * offset[..., 1])
+    v = log_second.exp() * offset[..., 1]
+    return 0.5 * (u.square() + v.square()).clamp(max=50) - log_first - log_second
