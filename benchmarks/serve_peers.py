@@ -163,7 +163,9 @@ ALL: Final = (
          ("-m", "bentoml", "serve", "bentoml_server:Detector", "--host", "127.0.0.1", "--port", "{port}",
           "--working-dir", "{peers}"), UPLOAD, {"BENTOML_DO_NOT_TRACK": "True"}),
     Peer("pytriton", "pytriton", ("nvidia-pytriton",), _BOTH, ("{peers}/pytriton_server.py",),
-         Form(V2, {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "256"}, _v2_binary)),
+         Form(V2, {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": "256"}, _v2_binary),
+         # Its tensor store fails on start: the interpreter it brings is older than this one's standard library.
+         {"PYTRITON_NO_TENSORSTORE": "1"}),
     Peer("torchserve", "ts",
          ("torchserve", "torch-model-archiver", "torch", "setuptools<81", "packaging", "psutil", "pyyaml"), _BOTH,
          ("{peers}/torchserve_server.py",), Form("/predictions/detector")),
