@@ -129,8 +129,8 @@ def joint_channels(graph: Graph, place: Value, said: Value, size: Value) -> Valu
     return graph.concat([place, logits, log_l11, l21, log_l22, nothing], axis=-1)
 
 
-def cell_centres() -> NDArray[np.float32]:
-    """The middles (x, y) in 0..1 of the heat maps' cells, float32 [cells, 2], row by row."""
-    tall, wide = CELLS
+def cell_centres(cells: tuple[int, int] = CELLS) -> NDArray[np.float32]:
+    """The middles (x, y) in 0..1 of the heat maps' cells (rows, columns), float32 [cells, 2], row by row."""
+    tall, wide = cells
     y, x = np.meshgrid((np.arange(tall) + 0.5) / tall, (np.arange(wide) + 0.5) / wide, indexing="ij")
     return np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)

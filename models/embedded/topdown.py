@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..architectures.rtdetr_topdown import BLOCKS, CELLS, GROWN, LEAST_SIDE, WINDOW, cell_centres
+from ..architectures.rtdetr_topdown import BLOCKS, GROWN, LEAST_SIDE, WINDOW, cell_centres
 from .dataset import Batch
 from .joints import JOINTS, SIGMAS
 from .network import torch_module
@@ -19,6 +19,8 @@ WIDTHS = (24, 40, 80, 112)
 MIXED = 48
 SURE = 7
 """What is said of a joint: a move in both directions, there, seen, and the precision's factor (3)."""
+SMALL_WINDOW = (48, 32)
+"""Of the first part of a run: four times as many in a minute."""
 SPREAD = 0.9
 """Standard deviation, in cells, of the heat that is asked for around a true joint."""
 LOOKS = 2
@@ -54,11 +56,12 @@ def new_topdown() -> Any:
 
 @dataclass(frozen=True)
 class Seen:
-    """Joints of N windows: `heat` [N, K, cells] logits, `first` and `place` [N, K, 2] in 0..1 of the window before and
+    """Joints of N windows: `heat` [N, K, cells] logits of `cells` (rows, columns), `first` and `place` [N, K, 2] in 0..1 of the window before and
     after the last move, `there` and `seen` logits [N, K], and `factor` [N, K, 3], the precision's Cholesky factor in
     units of the window as (log m11, m21 / m11, log m22)."""
 
     heat: Any
+    cells: tuple[int, int]
     first: Any
     place: Any
     there: Any
@@ -74,24 +77,24 @@ def windows(boxes: Any) -> Any:
     return torch.cat([low, (high - low).clamp(min=LEAST_SIDE)], dim=1)
 
 
-def cut(image: Any, window: Any) -> Any:
-    """The windows [N, 4] of one picture [3, H, W] as [N, 3, *WINDOW]; each pixel is the mean of two by two samples."""
+def cut(image: Any, window: Any, shape: tuple[int, int] = WINDOW) -> Any:
+    """The windows [N, 4] of one picture [3, H, W] as [N, 3, *shape]; each pixel is the mean of two by two samples."""
     torch = torch_module()
     functional = torch.nn.functional
-    tall, wide = 2 * WINDOW[0], 2 * WINDOW[1]
+    tall, wide = 2 * shape[0], 2 * shape[1]
     down, across = (
         (torch.arange(count, dtype=window.dtype, device=window.device) + 0.5) / count for count in (tall, wide)
     )
     x = window[:, 0, None] + window[:, 2, None] * across
     y = window[:, 1, None] + window[:, 3, None] * down
-    shape = (len(window), tall, wide)
-    grid = 2 * torch.stack([x[:, None, :].expand(shape), y[:, :, None].expand(shape)], dim=-1) - 1
+    every = (len(window), tall, wide)
+    grid = 2 * torch.stack([x[:, None, :].expand(every), y[:, :, None].expand(every)], dim=-1) - 1
     rows = functional.grid_sample(image[None], grid.reshape(1, -1, wide, 2), padding_mode="border", align_corners=False)
     return functional.avg_pool2d(rows[0].view(3, len(window), tall, wide).transpose(0, 1), 2)
 
 
 def look(network: Any, crops: Any) -> Seen:
-    """The joints in `crops` float32 [N, 3, *WINDOW] in 0..1."""
+    """The joints in `crops` float32 [N, 3, H, W] in 0..1; what is served has WINDOW's height and width."""
     torch = torch_module()
     functional = torch.nn.functional
 
@@ -112,14 +115,17 @@ def look(network: Any, crops: Any) -> Seen:
     cells = mixed.flatten(2).transpose(1, 2)  # [N, cells, MIXED]
     heat = network["heat"](cells).transpose(1, 2)
     share = heat.softmax(dim=2)
-    first = share @ torch.from_numpy(cell_centres()).to(share)
+    grid = (int(mixed.shape[2]), int(mixed.shape[3]))
+    first = share @ torch.from_numpy(cell_centres(grid)).to(share)
     sure = network["sure"](share @ cells + network["names"].weight)
-    return Seen(heat, first, first + sure[..., :2], sure[..., 2], sure[..., 3], sure[..., 4:])
+    return Seen(heat, grid, first, first + sure[..., :2], sure[..., 2], sure[..., 3], sure[..., 4:])
 
 
-def topdown_loss(network: Any, images: Any, batch: Batch, rng: np.random.Generator) -> Any:
+def topdown_loss(
+    network: Any, images: Any, batch: Batch, rng: np.random.Generator, shape: tuple[int, int] = WINDOW
+) -> Any:
     """The mean loss of the people of `images` [B, 3, H, W] in 0..1, each seen through LOOKS windows of boxes a little
-    off, as a detector's are; 0 where there is none."""
+    off, as a detector's are, and `shape` pixels high and wide; 0 where there is none."""
     torch = torch_module()
     crops: list[Any] = []
     frames: list[Any] = []
@@ -128,7 +134,7 @@ def topdown_loss(network: Any, images: Any, batch: Batch, rng: np.random.Generat
         people = np.flatnonzero((joints[..., 2] > 0).any(axis=1)).repeat(LOOKS)
         if len(people):
             frame = windows(torch.from_numpy(shaken(rng, boxes[people])).to(image.device))
-            crops.append(cut(image, frame))
+            crops.append(cut(image, frame, shape))
             frames.append(torch.cat([frame, torch.from_numpy(boxes[people, 2:]).to(image.device)], dim=1))
             truths.append(joints[people])
     if not crops:
@@ -155,7 +161,7 @@ def _loss(seen: Seen, frames: Any, truth: Any) -> Any:
     corner, size, body = frames[:, None, :2], frames[:, None, 2:4], frames[:, 4:]
     goal = (truth[..., :2] - corner) / size
     inside = labelled & (goal > 0).all(dim=-1) & (goal < 1).all(dim=-1)
-    hot = -(seen.heat.log_softmax(dim=2) * _asked(goal)).sum(dim=2)
+    hot = -(seen.heat.log_softmax(dim=2) * _asked(goal, seen.cells)).sum(dim=2)
     area = body[:, :1] * body[:, 1:]
     offsets = [(place - goal) * size for place in (seen.first, seen.place)]
     distances = [offset.abs().sum(dim=-1) / area.clamp(min=1e-5).sqrt() for offset in offsets]
@@ -173,11 +179,11 @@ def _loss(seen: Seen, frames: Any, truth: Any) -> Any:
     return total
 
 
-def _asked(goal: Any) -> Any:
+def _asked(goal: Any, cells: tuple[int, int]) -> Any:
     """The heat that is asked for, [N, K, cells] of sum 1: a normal density around the joint."""
     torch = torch_module()
-    tall, wide = CELLS
-    centres = torch.from_numpy(cell_centres()).to(goal)
+    tall, wide = cells
+    centres = torch.from_numpy(cell_centres(cells)).to(goal)
     away = (goal[:, :, None] - centres) * goal.new_tensor([wide, tall])
     return (-away.square().sum(dim=-1) / (2 * SPREAD**2)).softmax(dim=2)
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from ..architectures.rtdetr_topdown import HEAD
+from ..architectures.rtdetr_topdown import HEAD, WINDOW
 from .course import Course, Plan
 from .dataset import Batch
 from .joints import new_head
 from .network import new_network, save_weights, torch_module
 from .restore import restore
-from .topdown import new_topdown, topdown_loss
+from .topdown import SMALL_WINDOW, new_topdown, topdown_loss
 
 
 class TopDownTrainer(Course):
@@ -24,7 +24,8 @@ class TopDownTrainer(Course):
 
     def loss(self, images: Any, batch: Batch) -> Any:
         """That of the people's joints in windows a little off."""
-        return topdown_loss(self.network, images, batch, self._rng)
+        shape = SMALL_WINDOW if self.share < self.plan.small_share else WINDOW
+        return topdown_loss(self.network, images, batch, self._rng, shape)
 
     def read_file(self, file: Path) -> None:
         """Takes the weights that an exported file holds. Raises ValueError for a file of another network."""
