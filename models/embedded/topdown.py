@@ -56,8 +56,8 @@ def new_topdown() -> Any:
 
 @dataclass(frozen=True)
 class Seen:
-    """Joints of N windows: `heat` [N, K, cells] logits of `cells` (rows, columns), `first` and `place` [N, K, 2] in 0..1 of the window before and
-    after the last move, `there` and `seen` logits [N, K], and `factor` [N, K, 3], the precision's Cholesky factor in
+    """Joints of N windows: `heat` [N, K, cells] logits of `cells` (rows, columns), `first` and `place` [N, K, 2] in 0..1
+    of the window before and after the last move, `there` and `seen` logits [N, K], and `factor` [N, K, 3], the precision's Cholesky factor in
     units of the window as (log m11, m21 / m11, log m22)."""
 
     heat: Any
