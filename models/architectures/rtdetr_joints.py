@@ -35,7 +35,7 @@ def build(config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]], *, siz
     logits = graph.op("Gather", written.logits, graph.constant([person]), axis=2)
     if f"{TOPDOWN}.heat.weight" in every:
         with graph.scope("topdown"):
-            keypoints = TopDown(graph, every, size).refine(written.image, logits, written.boxes, keypoints)
+            logits, keypoints = TopDown(graph, every, size).refine(written.image, logits, written.boxes, keypoints)
     graph.output("logits", logits, ["batch", shape.queries, 1])
     graph.output("boxes", written.boxes, ["batch", shape.queries, 4])
     graph.output("keypoints", keypoints, ["batch", shape.queries, head.joints, 8])

@@ -5,6 +5,7 @@ How many windows there are is found by the graph itself, so that a picture witho
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -32,6 +33,8 @@ SURE_ENOUGH: Final = 0.1
 """Boxes of a higher score are looked at, and a picture's best in any case."""
 OVERLAP: Final = 0.6
 """Of boxes that overlap by a higher IoU only the surest is looked at; the model's card drops the others."""
+SECOND_OPINION: Final = 0.5
+"""What the mean logit of a window's joints being there adds to the logit of its box."""
 MOST: Final = 50
 """Boxes of one picture that are looked at, at most."""
 
@@ -42,17 +45,23 @@ class TopDown:
     def __init__(self, graph: Graph, weights: Weights, size: int) -> None:
         self.graph, self.weights, self.size = graph, weights.below(HEAD), size
 
-    def refine(self, image: Value, logits: Value, boxes: Value, keypoints: Value) -> Value:
-        """`keypoints` [B, Q, K, 8] with those of the surest boxes read anew from `image` float32 [B, 3, H, W] in
-        0..255; `logits` [B, Q, 1], `boxes` [B, Q, 4] cxcywh in 0..1."""
+    def refine(self, image: Value, logits: Value, boxes: Value, keypoints: Value) -> tuple[Value, Value]:
+        """`logits` [B, Q, 1] and `keypoints` [B, Q, K, 8] with those of the surest boxes judged and read anew from
+        `image` float32 [B, 3, H, W] in 0..255; `boxes` [B, Q, 4] cxcywh in 0..1. Other boxes of a score above
+        SURE_ENOUGH, doubles of one that was looked at, get that score."""
         graph = self.graph
         where = self._surest(logits, boxes)
         corner, size = self._windows(graph.op("GatherND", boxes, where))
-        crops = self._cut(image, where, corner, size)
-        place, said = self._look(crops)
+        place, said = self._look(self._cut(image, where, corner, size))
         corner, size = graph.unsqueeze(corner, 1), graph.unsqueeze(size, 1)
         place = graph.add(corner, graph.mul(place, size))
-        return graph.op("ScatterND", keypoints, where, joint_channels(graph, place, said, size))
+        found = joint_channels(graph, place, said, size)
+        there, _ = graph.split(said, [1, 4], axis=2)
+        opinion = graph.op("ReduceMean", there, graph.constant([1], "axes"), keepdims=0)  # [N, 1]
+        judged = graph.add(graph.op("GatherND", logits, where), graph.mul(opinion, graph.constant(SECOND_OPINION)))
+        bound = graph.constant(math.log(SURE_ENOUGH / (1 - SURE_ENOUGH)))
+        logits = graph.op("ScatterND", graph.op("Min", logits, bound), where, judged)
+        return logits, graph.op("ScatterND", keypoints, where, found)
 
     def _surest(self, logits: Value, boxes: Value) -> Value:
         """(picture, box) int64 [N, 2] of the boxes to look at: no doubles, and of each picture at least one."""

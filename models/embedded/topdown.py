@@ -23,10 +23,13 @@ SMALL_WINDOW = (48, 32)
 """Of the first part of a run: four times as many in a minute."""
 SPREAD = 0.9
 """Standard deviation, in cells, of the heat that is asked for around a true joint."""
+FAR = 0.3
+"""IoU with a person below which a box is of something else."""
 LOOKS = 2
 """How often each person of a training picture is looked at, through windows a little off."""
-# Weights of the parts of the loss: heat, distance before and after the last move, OKS, there and seen, likelihood.
-SHARES = (0.15, 4.0, 4.0, 3.0, 0.5, 0.1)
+# Weights of the parts of the loss: heat, distance before and after the last move, OKS, likelihood; there and seen.
+SHARES = (0.15, 4.0, 4.0, 3.0, 0.1)
+THERE_SHARE = 1.0
 
 
 def new_topdown() -> Any:
@@ -56,9 +59,9 @@ def new_topdown() -> Any:
 
 @dataclass(frozen=True)
 class Seen:
-    """Joints of N windows: `heat` [N, K, cells] logits of `cells` (rows, columns), `first` and `place` [N, K, 2] in 0..1
-    of the window before and after the last move, `there` and `seen` logits [N, K], and `factor` [N, K, 3], the precision's Cholesky factor in
-    units of the window as (log m11, m21 / m11, log m22)."""
+    """Joints of N windows: `heat` [N, K, cells] logits of `cells` (rows, columns); `first` and `place` [N, K, 2] in
+    0..1 of the window before and after the last move; `there` and `seen` logits [N, K]; `factor` [N, K, 3], the
+    precision's Cholesky factor in units of the window as (log m11, m21 / m11, log m22)."""
 
     heat: Any
     cells: tuple[int, int]
@@ -125,22 +128,48 @@ def topdown_loss(
     network: Any, images: Any, batch: Batch, rng: np.random.Generator, shape: tuple[int, int] = WINDOW
 ) -> Any:
     """The mean loss of the people of `images` [B, 3, H, W] in 0..1, each seen through LOOKS windows of boxes a little
-    off, as a detector's are, and `shape` pixels high and wide; 0 where there is none."""
+    off, as a detector's are, and `shape` pixels high and wide. Windows on other things teach that no joint is there."""
     torch = torch_module()
     crops: list[Any] = []
     frames: list[Any] = []
     truths: list[NDArray[np.float32]] = []
     for image, boxes, joints in zip(images, batch.boxes, batch.joints, strict=True):
-        people = np.flatnonzero((joints[..., 2] > 0).any(axis=1)).repeat(LOOKS)
-        if len(people):
-            frame = windows(torch.from_numpy(shaken(rng, boxes[people])).to(image.device))
-            crops.append(cut(image, frame, shape))
-            frames.append(torch.cat([frame, torch.from_numpy(boxes[people, 2:]).to(image.device)], dim=1))
-            truths.append(joints[people])
-    if not crops:
+        is_person = np.asarray((joints[..., 2] > 0).any(axis=1))
+        people = np.flatnonzero(is_person).repeat(LOOKS)
+        others = elsewhere(rng, boxes, is_person)
+        found = np.concatenate([boxes[people], others])
+        frame = windows(torch.from_numpy(shaken(rng, found)).to(image.device))
+        crops.append(cut(image, frame, shape))
+        frames.append(torch.cat([frame, torch.from_numpy(found[:, 2:]).to(image.device)], dim=1))
+        truths.append(np.concatenate([joints[people], np.zeros((len(others), JOINTS, 3), np.float32)]))
+    if not sum(map(len, crops)):
         return sum(parameter.sum() for parameter in network.parameters()) * 0.0
     seen = look(network, torch.cat(crops))
     return _loss(seen, torch.cat(frames), torch.from_numpy(np.concatenate(truths)).to(images.device))
+
+
+def elsewhere(
+    rng: np.random.Generator, boxes: NDArray[np.float32], is_person: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Boxes [0 to 2, 4] cxcywh without a person: one of a picture's other things, and in half of the pictures, or where
+    there is no such thing, one at random that overlaps every person by less than FAR if a few throws find it."""
+    others = rng.permutation(boxes[~is_person])[:1]
+    if len(others) and rng.random() < 0.5:
+        return others
+    for _ in range(8):
+        size = np.exp(rng.uniform(np.log(0.06), np.log(0.5), 2))
+        thrown = np.concatenate([rng.uniform(size / 2, 1 - size / 2), size]).astype(np.float32)[None]
+        if not (_overlaps(thrown, boxes[is_person]) > FAR).any():
+            return np.concatenate([others, thrown])
+    return others
+
+
+def _overlaps(one: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """IoU of one box [1, 4] cxcywh with each of boxes [N, 4]."""
+    low = np.maximum(one[:, :2] - one[:, 2:] / 2, boxes[:, :2] - boxes[:, 2:] / 2)
+    high = np.minimum(one[:, :2] + one[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2)
+    shared = np.maximum(high - low, 0).prod(axis=1)
+    return shared / (one[:, 2:].prod() + boxes[:, 2:].prod(axis=1) - shared)
 
 
 def shaken(rng: np.random.Generator, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -171,11 +200,11 @@ def _loss(seen: Seen, frames: Any, truth: Any) -> Any:
     there = functional.binary_cross_entropy_with_logits(seen.there, labelled.float(), reduction="none")
     visible = functional.binary_cross_entropy_with_logits(seen.seen, (truth[..., 2] > 1).float(), reduction="none")
     parts = [hot * inside, *(distance * labelled for distance in distances), missed * labelled]
-    means = [(part.sum(dim=1) / count).mean() for part in parts]
-    means += [(there + visible).mean(), ((_unlikelihood(seen, goal) * labelled).sum(dim=1) / count).mean()]
-    total: Any = 0.0
-    for share, part in zip(SHARES, means, strict=True):
-        total = total + share * part
+    parts.append(_unlikelihood(seen, goal) * labelled)
+    people = labelled.any(dim=1).sum().clamp(min=1)
+    total = THERE_SHARE * (there + visible).mean()  # over all windows; the rest is over those of people
+    for share, part in zip(SHARES, parts, strict=True):
+        total = total + share * (part.sum(dim=1) / count).sum() / people
     return total
 
 

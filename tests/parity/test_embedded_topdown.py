@@ -150,13 +150,26 @@ def test_training_moves_every_part_and_goes_on_from_its_state(tmp_path: Path) ->
     assert all(torch.equal(value, second.network.state_dict()[name]) for name, value in after.items())
 
 
-def test_a_batch_without_people_moves_nothing_and_breaks_nothing(tmp_path: Path) -> None:
+def test_a_batch_without_people_teaches_that_no_joint_is_there(tmp_path: Path) -> None:
     trainer = TopDownTrainer(Plan(minutes=1, seed=1, out=tmp_path, batch=2))
     batch = next(draw_batches(Recipe(1, 2, side=SIZE, odds=(0.0, *[1.0] * 11)), 0))
     shared: list[int] = []
     trainer.step(batch, lambda gradients: shared.append(sum(each.numel() for each in gradients)))
     assert shared == [sum(each.numel() for each in trainer.network.parameters())]
-    assert trainer.progress.loss == 0.0
+    assert trainer.progress.loss == pytest.approx(topdown.THERE_SHARE * 2 * np.log(2), rel=1e-3)
+
+
+def test_boxes_elsewhere_hold_no_person() -> None:
+    rng = np.random.default_rng(3)
+    boxes = np.array([[0.3, 0.5, 0.2, 0.6], [0.8, 0.8, 0.1, 0.1]], np.float32)
+    person = np.array([True, False])
+    found = [topdown.elsewhere(rng, boxes, person) for _ in range(50)]
+    assert {len(each) for each in found} == {1, 2}
+    for each in np.concatenate(found):
+        low = np.maximum(each[:2] - each[2:] / 2, boxes[0, :2] - boxes[0, 2:] / 2)
+        high = np.minimum(each[:2] + each[2:] / 2, boxes[0, :2] + boxes[0, 2:] / 2)
+        shared = np.maximum(high - low, 0).prod()
+        assert shared / (each[2:].prod() + 0.12 - shared) < topdown.FAR + 1e-6
 
 
 def test_shaken_boxes_stay_near() -> None:
