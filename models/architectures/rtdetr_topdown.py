@@ -29,12 +29,13 @@ GROWN: Final = 1.3
 """Sides of a window in units of the box's."""
 LEAST_SIDE: Final = 1e-3
 """Windows are taken to be at least this wide and high, in units of the image."""
-SURE_ENOUGH: Final = 0.1
-"""Boxes of a higher score are looked at, and a picture's best in any case."""
+SURE_ENOUGH: Final = 0.2
+"""Boxes of a higher score are looked at, and a picture's best in any case: 3.4 a picture on 120 drawn scenes, where 0.1
+makes 9.6 of it for 0.008 more OKS AP, and 0.3 makes 1.8 for 0.008 less."""
 OVERLAP: Final = 0.6
 """Of boxes that overlap by a higher IoU only the surest is looked at; the model's card drops the others."""
 SECOND_OPINION: Final = 0.5
-"""What the mean logit of a window's joints being there adds to the logit of its box."""
+"""What the mean logit of a window's joints being there adds to the logit of its box: box AP 0.555 to 0.578 there."""
 MOST: Final = 50
 """Boxes of one picture that are looked at, at most."""
 

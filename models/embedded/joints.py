@@ -150,7 +150,9 @@ def _loss(found: Found, boxes: Any, truth: Any, keep: Any) -> Any:
     missed = ((1 - oks) * labelled).sum(dim=-1) / count
     there = functional.binary_cross_entropy_with_logits(found.there, labelled.float(), reduction="none").mean(dim=-1)
     seen = functional.binary_cross_entropy_with_logits(found.seen, (truth[..., 2] > 1).float(), reduction="none")
-    unlikely = (_unlikelihood(found, truth, size) * labelled).sum(dim=-1) / count
+    # The places take no gradient from it.
+    unlikely = unlikelihood((truth[..., :2] - found.places[-1].detach()) / size, found.factor)
+    unlikely = (unlikely * labelled).sum(dim=-1) / count
     parts = (near, missed, there + seen.mean(dim=-1), unlikely)
     total: Any = 0.0
     for share, part in zip(SHARES, parts, strict=True):
@@ -158,11 +160,10 @@ def _loss(found: Found, boxes: Any, truth: Any, keep: Any) -> Any:
     return total
 
 
-def _unlikelihood(found: Found, truth: Any, size: Any) -> Any:
-    """-log of the normal density at the true joint, less its constant; the places take no gradient from it."""
-    offset = (truth[..., :2] - found.places[-1].detach()) / size
-    log_first, lean, log_second = found.factor.unbind(dim=-1)
-    first, second = log_first.exp(), log_second.exp()
-    u = first * (offset[..., 0] + lean * offset[..., 1])
-    v = second * offset[..., 1]
+def unlikelihood(offset: Any, factor: Any) -> Any:
+    """-log of the normal density, less its constant, at `offset` [..., 2] from its middle; `factor` [..., 3] is the
+    precision's Cholesky factor as (log m11, m21 / m11, log m22)."""
+    log_first, lean, log_second = factor.unbind(dim=-1)
+    u = log_first.exp() * (offset[..., 0] + lean * offset[..., 1])
+    v = log_second.exp() * offset[..., 1]
     return 0.5 * (u.square() + v.square()).clamp(max=50) - log_first - log_second

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..architectures.rtdetr_topdown import BLOCKS, GROWN, LEAST_SIDE, WINDOW, cell_centres
 from .dataset import Batch
-from .joints import JOINTS, SIGMAS
+from .joints import JOINTS, SIGMAS, unlikelihood
 from .network import torch_module
 
 WIDTHS = (24, 40, 80, 112)
@@ -200,7 +200,7 @@ def _loss(seen: Seen, frames: Any, truth: Any) -> Any:
     there = functional.binary_cross_entropy_with_logits(seen.there, labelled.float(), reduction="none")
     visible = functional.binary_cross_entropy_with_logits(seen.seen, (truth[..., 2] > 1).float(), reduction="none")
     parts = [hot * inside, *(distance * labelled for distance in distances), missed * labelled]
-    parts.append(_unlikelihood(seen, goal) * labelled)
+    parts.append(unlikelihood(goal - seen.place.detach(), seen.factor) * labelled)  # moves no place
     people = labelled.any(dim=1).sum().clamp(min=1)
     total = THERE_SHARE * (there + visible).mean()  # over all windows; the rest is over those of people
     for share, part in zip(SHARES, parts, strict=True):
@@ -215,12 +215,3 @@ def _asked(goal: Any, cells: tuple[int, int]) -> Any:
     centres = torch.from_numpy(cell_centres(cells)).to(goal)
     away = (goal[:, :, None] - centres) * goal.new_tensor([wide, tall])
     return (-away.square().sum(dim=-1) / (2 * SPREAD**2)).softmax(dim=2)
-
-
-def _unlikelihood(seen: Seen, goal: Any) -> Any:
-    """-log of the normal density at the true joint, less its constant; the places take no gradient from it."""
-    offset = goal - seen.place.detach()
-    log_first, lean, log_second = seen.factor.unbind(dim=-1)
-    u = log_first.exp() * (offset[..., 0] + lean * offset[..., 1])
-    v = log_second.exp() * offset[..., 1]
-    return 0.5 * (u.square() + v.square()).clamp(max=50) - log_first - log_second
