@@ -156,13 +156,15 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     catalog, store = open_catalog(settings)
     database = await asyncio.to_thread(open_database, settings)
     options = session_options(settings)
-    threads = inference_threads(settings) if options[0].choice.device == "cpu" else None
+    on_cpu = options[0].choice.device == "cpu"
+    threads = inference_threads(settings) if on_cpu else None
+    niceness = settings.runtime.niceness if on_cpu else 0
     openers = [_opener(each, inference_threads(settings)) for each in options]
     most = settings.runtime.max_batch or _BATCHES.get(options[0].choice.providers[0], 1)
     rule = BatchRule(most, settings.runtime.max_wait_ms / 1e3)
     memory = settings.runtime.memory_mb << 20 or total_memory() // 2
     decoders = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
-    pool = Pool(openers, rule, memory, threads)
+    pool = Pool(openers, rule, memory, threads, niceness)
     ledger = Ledger(database, lease=timedelta(seconds=settings.ledger.lease_s))
     till = Till(ledger, Allocation(ledger, settings.cloudflare.daily_neurons), utc_now)
     try:

@@ -47,6 +47,7 @@ class Runtime:
     providers: tuple[str, ...]
     threads: int
     widths: tuple[int, ...]
+    niceness: int
     max_batch: int
     max_wait_ms: float
     queue: int

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,18 +20,33 @@ from .sessions import Images, Outputs, Session, SessionLost
 log = logging.getLogger("inflare.lanes")
 
 
+def worker(name: str, niceness: int = 0) -> ThreadPoolExecutor:
+    """A thread that computes, and those that it starts, `niceness` (0..19) below the rest of the process in priority
+    where threads have one of their own (Linux). On busy cores the event loop then waits for no inference."""
+
+    def yielding() -> None:
+        if niceness and sys.platform == "linux":
+            thread = threading.get_native_id()
+            os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
+
+    return ThreadPoolExecutor(1, thread_name_prefix=f"infer {name}", initializer=yielding)
+
+
 class Lane:
     """One session and a thread that calls it; `width` is how many threads an inference of it takes.
 
     Lanes of one width may share a session. A session whose device failed is opened again, and its batch run once more.
     """
 
-    def __init__(self, session: Session, reopen: Callable[[], Session], name: str, width: int = 1) -> None:
+    def __init__(
+        self, session: Session, reopen: Callable[[], Session], name: str, width: int = 1, niceness: int = 0
+    ) -> None:
+        """`niceness`: see `worker`."""
         self.session = session
         self.width = width
         self.lost = 0
         self._reopen = reopen
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"infer {name}")
+        self._thread = worker(name, niceness)
 
     def begin(self, images: Images, sizes: NDArray[np.int64]) -> asyncio.Future[Outputs]:
         """Infer one batch from now on, without waiting for another turn of the loop; see `Session.run`."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...models.store import Weights
 from .batcher import Batcher, BatchRule
-from .lanes import Lane, Lanes
+from .lanes import Lane, Lanes, worker
 from .sessions import Session, SessionError
 
 log = logging.getLogger("inflare.pool")
@@ -52,15 +52,22 @@ class Pool:
     """Every loaded model of this process; used from one event loop."""
 
     def __init__(
-        self, openers: Sequence[Opener], rule: BatchRule, memory_limit: int, threads: int | None = None
+        self,
+        openers: Sequence[Opener],
+        rule: BatchRule,
+        memory_limit: int,
+        threads: int | None = None,
+        niceness: int = 0,
     ) -> None:
         """`openers` open one session each, such as one on each GPU, or of each width on the CPU.
 
-        `memory_limit` is in bytes, of the estimate that `Loaded.memory` gives. `threads`: see `Lanes`.
+        `memory_limit` is in bytes, of the estimate that `Loaded.memory` gives. `threads`: see `Lanes`; `niceness`: see
+        `lanes.worker`.
         """
         self._openers = tuple(openers)
         self._rule = rule
         self._threads = threads
+        self._niceness = niceness
         self._memory_limit = memory_limit
         self._loaded: OrderedDict[str, asyncio.Task[Loaded]] = OrderedDict()
         self._leaving: set[asyncio.Task[None]] = set()
@@ -109,10 +116,15 @@ class Pool:
         started = perf_counter()
         name = weights.card.id
         lanes: list[Lane] = []
-        for opener in self._openers:
-            session = await asyncio.to_thread(_warm, opener, weights)
-            reopen = partial(_warm, opener, weights)
-            lanes += [Lane(session, reopen, name, opener.width) for _ in range(opener.lanes)]
+        # Opened by a thread of the lanes' priority: the engine's own threads have that of whoever starts them.
+        opening = worker(name, self._niceness)
+        try:
+            for opener in self._openers:
+                reopen = partial(_warm, opener, weights)
+                session = await asyncio.get_running_loop().run_in_executor(opening, reopen)
+                lanes += [Lane(session, reopen, name, opener.width, self._niceness) for _ in range(opener.lanes)]
+        finally:
+            opening.shutdown(wait=False)
         loaded = Loaded(weights, Batcher(Lanes(lanes, self._threads), self._rule, name))
         log.info("loaded %s (%s) in %.2f s", weights.card.id, weights.origin, perf_counter() - started)
         self._evict(keep=weights.sha256, incoming=loaded.memory)

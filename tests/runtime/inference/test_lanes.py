@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -108,3 +111,37 @@ def test_the_batcher_widens_and_narrows_with_its_queue() -> None:
 
     widths = asyncio.run(body())
     assert (widths[:2], widths[3]) == ([1, 1], 2)
+
+
+class Priorities:
+    """A session that notes the priority of the thread that runs it, and of one that it starts."""
+
+    takes_sizes = True
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
+        def note() -> None:
+            self.seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+        note()
+        own = threading.Thread(target=note)
+        own.start()
+        own.join()
+        return {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux only")
+@pytest.mark.parametrize("niceness", [0, 5])
+def test_inference_yields_to_the_rest_of_the_process(niceness: int) -> None:
+    before, session = os.getpriority(os.PRIO_PROCESS, 0), Priorities()
+
+    async def scenario() -> None:
+        lane = Lane(session, Priorities, "test", niceness=niceness)
+        await lane.run(np.zeros((1, 2, 2, 3), np.uint8), np.array([[2, 2]]))
+        lane.close()
+
+    asyncio.run(scenario())
+    assert session.seen == [min(19, before + niceness)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
