@@ -2,6 +2,7 @@
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Progress:
     frozen: bool = False
 
 
-class Course:
+class Course(ABC):
     """A network on its way, with its average, its optimiser and what is trained `beside` it, by name. Every replica has
     one; only the first one's average is written."""
 
@@ -62,17 +63,17 @@ class Course:
         self._optimiser = torch.optim.AdamW(groups, lr=plan.rate, betas=(0.9, 0.99), fused=True)
         self.progress = Progress()
 
+    @abstractmethod
     def loss(self, images: Any, batch: Batch) -> Any:
         """The loss of one batch, whose pictures are `images` float32 [B, 3, H, W] in 0..1 on the device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_file(self, file: Path) -> None:
         """Takes the weights that an exported file holds. Raises ValueError for a file of another network."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write_average(self, folder: Path) -> None:
         """Writes the averaged weights."""
-        raise NotImplementedError
 
     @property
     def share(self) -> float:

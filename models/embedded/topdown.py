@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..architectures.rtdetr_topdown import BLOCKS, GROWN, LEAST_SIDE, WINDOW, cell_centres
+from ..heads.duplicates import ious
 from .dataset import Batch
 from .joints import JOINTS, SIGMAS, unlikelihood
 from .network import torch_module
@@ -159,17 +160,12 @@ def elsewhere(
     for _ in range(8):
         size = np.exp(rng.uniform(np.log(0.06), np.log(0.5), 2))
         thrown = np.concatenate([rng.uniform(size / 2, 1 - size / 2), size]).astype(np.float32)[None]
-        if not (_overlaps(thrown, boxes[is_person]) > FAR).any():
+        all_of_them = np.concatenate([thrown, boxes[is_person]])
+        half = all_of_them[:, 2:] * np.float32(0.5)
+        corners = np.concatenate([all_of_them[:, :2] - half, all_of_them[:, :2] + half], axis=1)
+        if not (ious(corners.astype(np.float32))[0, 1:] > FAR).any():
             return np.concatenate([others, thrown])
     return others
-
-
-def _overlaps(one: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """IoU of one box [1, 4] cxcywh with each of boxes [N, 4]."""
-    low = np.maximum(one[:, :2] - one[:, 2:] / 2, boxes[:, :2] - boxes[:, 2:] / 2)
-    high = np.minimum(one[:, :2] + one[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2)
-    shared = np.maximum(high - low, 0).prod(axis=1)
-    return shared / (one[:, 2:].prod() + boxes[:, 2:].prod(axis=1) - shared)
 
 
 def shaken(rng: np.random.Generator, boxes: NDArray[np.float32]) -> NDArray[np.float32]:

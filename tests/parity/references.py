@@ -13,6 +13,7 @@ import onnxruntime as _untyped_engine
 import pytest
 from numpy.typing import NDArray
 
+from inflare.models.architectures import rtdetr_joints
 from inflare.models.architectures.checkpoint import read_config, read_weights
 
 torch: Any = pytest.importorskip("torch", reason="parity is measured against torch's reference implementation")
@@ -69,6 +70,13 @@ def save(model: Any, directory: Path) -> Saved:
 def layout_in_memory(model: Any) -> dict[str, Array]:
     """The same weights under the names that transformers 5 has in memory."""
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def joints_file(model: Any, file: Path, size: int, without: str = "no weight") -> Path:
+    """The embedded keypoint graph of the model, less the weights whose names begin with `without`, as a file."""
+    weights = {name: value for name, value in layout_in_memory(model).items() if not name.startswith(without)}
+    file.write_bytes(rtdetr_joints.build(model.config.to_dict(), weights, size=size, person=0).SerializeToString())
+    return file
 
 
 def run(graph: onnx.ModelProto, inputs: Mapping[str, Array]) -> tuple[Array, Array]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inflare.models.architectures import rtdetr_joints
 from inflare.models.embedded import joints
 from inflare.models.embedded.course import Plan
 from inflare.models.embedded.dataset import Recipe, draw_batches
@@ -18,7 +17,7 @@ from inflare.models.embedded.network import new_network
 from inflare.models.embedded.restore import restore
 from inflare.models.embedded.trainer import Trainer
 
-from .references import layout_in_memory, torch
+from .references import joints_file, torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:You'd better set embed_dim")  # about the speed of the CUDA kernel
 
@@ -36,10 +35,7 @@ def network() -> Any:
 
 
 def exported(network: Any, folder: Path) -> Path:
-    config, weights = network.config.to_dict(), layout_in_memory(network)
-    file = folder / "joints.onnx"
-    file.write_bytes(rtdetr_joints.build(config, weights, size=SIZE, person=0).SerializeToString())
-    return file
+    return joints_file(network, folder / "joints.onnx", SIZE)
 
 
 def test_the_graph_finds_the_joints_of_the_layers(network: Any, tmp_path: Path) -> None:

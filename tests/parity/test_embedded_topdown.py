@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inflare.models.architectures import rtdetr_joints
-from inflare.models.architectures.rtdetr_topdown import HEAD, OVERLAP, WINDOW
+from inflare.models.architectures.rtdetr_topdown import HEAD, OVERLAP, SECOND_OPINION, SURE_ENOUGH, WINDOW
 from inflare.models.embedded import joints, topdown
 from inflare.models.embedded.course import Plan
 from inflare.models.embedded.dataset import Recipe, draw_batches
@@ -21,7 +20,7 @@ from inflare.models.embedded.restore import restore, topdown_weights
 from inflare.models.embedded.topdown_trainer import TopDownTrainer
 from inflare.models.embedded.trainer import Trainer
 
-from .references import layout_in_memory, torch
+from .references import joints_file, torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:You'd better set embed_dim")  # about the speed of the CUDA kernel
 
@@ -48,17 +47,11 @@ def network() -> Any:
 
 
 def exported(network: Any, folder: Path) -> Path:
-    config, weights = network.config.to_dict(), layout_in_memory(network)
-    file = folder / "joints.onnx"
-    file.write_bytes(rtdetr_joints.build(config, weights, size=SIZE, person=0).SerializeToString())
-    return file
+    return joints_file(network, folder / "joints.onnx", SIZE)
 
 
 def without_second_look(network: Any, folder: Path) -> Path:
-    weights = {name: value for name, value in layout_in_memory(network).items() if not name.startswith(HEAD)}
-    file = folder / "coarse.onnx"
-    file.write_bytes(rtdetr_joints.build(network.config.to_dict(), weights, size=SIZE, person=0).SerializeToString())
-    return file
+    return joints_file(network, folder / "coarse.onnx", SIZE, without=HEAD)
 
 
 def random_images(count: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -85,6 +78,9 @@ def test_the_graph_looks_at_people_as_the_layers_do(network: Any, tmp_path: Path
         assert points[..., 4] + np.log(size[..., 0]) == pytest.approx(factor[..., 0], abs=1e-4)
         assert points[..., 5] * size[..., 1] == pytest.approx(factor[..., 1] * np.exp(factor[..., 0]), abs=1e-3)
         assert points[..., 6] + np.log(size[..., 1]) == pytest.approx(factor[..., 2], abs=1e-4)
+        judged = np.minimum(coarse["logits"][picture], np.log(SURE_ENOUGH / (1 - SURE_ENOUGH)))
+        judged[looked, 0] = coarse["logits"][picture][looked, 0] + SECOND_OPINION * seen.there.mean(dim=1).numpy()
+        assert outputs["logits"][picture] == pytest.approx(judged, abs=1e-4)
 
 
 def test_boxes_that_are_dropped_as_doubles_are_not_looked_at() -> None:
@@ -179,12 +175,22 @@ def test_shaken_boxes_stay_near() -> None:
     assert (off.std(axis=0) > 0.003).all() and (off.std(axis=0) < 0.06).all()
 
 
-def test_a_file_is_written_of_two_runs_and_of_another_file(tmp_path: Path) -> None:
+@pytest.fixture
+def runs(tmp_path: Path) -> tuple[Path, Path, TopDownTrainer]:
+    """The folders of a run of the whole network and of one of the second look, and what made the latter."""
     trunk, second = (tmp_path / name for name in ("trunk", "second"))
     for folder in (trunk, second):
         folder.mkdir()
     Trainer(Plan(minutes=1, seed=1, out=trunk, joints=True)).save()
-    TopDownTrainer(Plan(minutes=1, seed=2, out=second)).save()
+    source = TopDownTrainer(Plan(minutes=1, seed=2, out=second))
+    source.save()
+    return trunk, second, source
+
+
+def test_a_file_is_written_of_two_runs_and_of_another_file(
+    runs: tuple[Path, Path, TopDownTrainer], tmp_path: Path
+) -> None:
+    trunk, second, _ = runs
     file, _ = export(trunk, tmp_path / "one.onnx", joints=True, topdown=second)
     again, _ = export(trunk, tmp_path / "two.onnx", joints=True, topdown=file)
     plain, _ = export(trunk, tmp_path / "plain.onnx", joints=True)
@@ -196,13 +202,8 @@ def test_a_file_is_written_of_two_runs_and_of_another_file(tmp_path: Path) -> No
         topdown_weights(plain)
 
 
-def test_a_run_starts_from_a_file(tmp_path: Path) -> None:
-    trunk, second = (tmp_path / name for name in ("trunk", "second"))
-    for folder in (trunk, second):
-        folder.mkdir()
-    Trainer(Plan(minutes=1, seed=1, out=trunk, joints=True)).save()
-    source = TopDownTrainer(Plan(minutes=1, seed=2, out=second))
-    source.save()
+def test_a_run_starts_from_a_file(runs: tuple[Path, Path, TopDownTrainer], tmp_path: Path) -> None:
+    trunk, second, source = runs
     file, _ = export(trunk, tmp_path / "one.onnx", joints=True, topdown=second)
     trainer = TopDownTrainer(replace(source.plan, out=tmp_path))
     trainer.start_from(file)
