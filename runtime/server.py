@@ -22,6 +22,7 @@ from .engine import Engine
 from .http.app import App
 from .http.door import Door
 from .http.hosted import Program
+from .http.http1 import install
 
 log = logging.getLogger("inflare.server")
 
@@ -57,6 +58,7 @@ def serve(settings: Settings, announce: Callable[[str], None], hosting: Hosting 
     """
     listener = bind(settings)
     sys.setswitchinterval(_TURN_S)
+    install()
     with runner() as running:
         running.run(_serve(settings, listener, announce, hosting))
 

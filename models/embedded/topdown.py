@@ -26,10 +26,9 @@ SPREAD = 0.9
 """Standard deviation, in cells, of the heat that is asked for around a true joint."""
 FAR = 0.3
 """IoU with a person below which a box is of something else."""
-LOOKS = 2
-"""How often each person of a training picture is looked at, through windows a little off."""
 # Weights of the parts of the loss: heat, distance before and after the last move, OKS, likelihood; there and seen.
-SHARES = (0.15, 4.0, 4.0, 3.0, 0.1)
+# Distance by itself would settle between two places where a left or a right limb might be, where OKS picks one.
+SHARES = (0.3, 1.0, 1.0, 6.0, 0.1)
 THERE_SHARE = 1.0
 
 
@@ -128,7 +127,7 @@ def look(network: Any, crops: Any) -> Seen:
 def topdown_loss(
     network: Any, images: Any, batch: Batch, rng: np.random.Generator, shape: tuple[int, int] = WINDOW
 ) -> Any:
-    """The mean loss of the people of `images` [B, 3, H, W] in 0..1, each seen through LOOKS windows of boxes a little
+    """The mean loss of the people of `images` [B, 3, H, W] in 0..1, each seen through the window of a box a little
     off, as a detector's are, and `shape` pixels high and wide. Windows on other things teach that no joint is there."""
     torch = torch_module()
     crops: list[Any] = []
@@ -136,7 +135,7 @@ def topdown_loss(
     truths: list[NDArray[np.float32]] = []
     for image, boxes, joints in zip(images, batch.boxes, batch.joints, strict=True):
         is_person = np.asarray((joints[..., 2] > 0).any(axis=1))
-        people = np.flatnonzero(is_person).repeat(LOOKS)
+        people = np.flatnonzero(is_person)
         others = elsewhere(rng, boxes, is_person)
         found = np.concatenate([boxes[people], others])
         frame = windows(torch.from_numpy(shaken(rng, found)).to(image.device))
@@ -145,15 +144,16 @@ def topdown_loss(
         truths.append(np.concatenate([joints[people], np.zeros((len(others), JOINTS, 3), np.float32)]))
     if not sum(map(len, crops)):
         return sum(parameter.sum() for parameter in network.parameters()) * 0.0
-    seen = look(network, torch.cat(crops))
+    # By a sixth faster on a CPU than with the channels apart.
+    seen = look(network, torch.cat(crops).to(memory_format=torch.channels_last))
     return _loss(seen, torch.cat(frames), torch.from_numpy(np.concatenate(truths)).to(images.device))
 
 
 def elsewhere(
     rng: np.random.Generator, boxes: NDArray[np.float32], is_person: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Boxes [0 to 2, 4] cxcywh without a person: one of a picture's other things, and in half of the pictures, or where
-    there is no such thing, one at random that overlaps every person by less than FAR if a few throws find it."""
+    """Boxes [0 or 1, 4] cxcywh without a person: in half of the pictures one of its other things; else, and where there
+    is no such thing, one at random that overlaps every person by less than FAR if a few throws find it."""
     others = rng.permutation(boxes[~is_person])[:1]
     if len(others) and rng.random() < 0.5:
         return others
@@ -164,7 +164,7 @@ def elsewhere(
         half = all_of_them[:, 2:] * np.float32(0.5)
         corners = np.concatenate([all_of_them[:, :2] - half, all_of_them[:, :2] + half], axis=1)
         if not (ious(corners.astype(np.float32))[0, 1:] > FAR).any():
-            return np.concatenate([others, thrown])
+            return thrown
     return others
 
 

@@ -160,7 +160,10 @@ def test_boxes_elsewhere_hold_no_person() -> None:
     boxes = np.array([[0.3, 0.5, 0.2, 0.6], [0.8, 0.8, 0.1, 0.1]], np.float32)
     person = np.array([True, False])
     found = [topdown.elsewhere(rng, boxes, person) for _ in range(50)]
-    assert {len(each) for each in found} == {1, 2}
+    assert {len(each) for each in found} == {1}
+    assert {bool((each == boxes[1:]).all()) for each in found} == {False, True}
+    full = np.array([[0.5, 0.5, 0.5, 0.5]], np.float32).repeat(2, 0)
+    assert len(topdown.elsewhere(rng, full, np.array([True, True]))) in {0, 1}
     for each in np.concatenate(found):
         low = np.maximum(each[:2] - each[2:] / 2, boxes[0, :2] - boxes[0, 2:] / 2)
         high = np.minimum(each[:2] + each[2:] / 2, boxes[0, :2] + boxes[0, 2:] / 2)
