@@ -1,15 +1,22 @@
 """Checks instances against documents and says what is wrong in the hosted service's words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
 from .document import Document, document, strict
 from .keywords import MORE, Finding, findings
+from .octets import Octets
 from .words import leaves, pointer, say
 
 _SHOWN = 5  # problems that a message spells out
 _LONGEST = 1_000  # characters of a message
+_TELLING = {
+    *("minItems", "maxItems", "uniqueItems", "contains", "prefixItems", "unevaluatedItems"),
+    *("minLength", "maxLength", "pattern", "const", "enum", "$ref", "$dynamicRef"),
+}
+_EVERY_OCTET = Octets(bytes(range(256)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,34 +55,48 @@ class Schema:
     def __init__(self, document: Document) -> None:
         self.document = document
         self._findings = findings(document)
-        self._binary: dict[bool, bool] = {}
+        self._alike = not _tells_apart(document)
+        self._fits: dict[tuple[type, bool], bool] = {}
 
     def is_valid(self, instance: Any) -> bool:
         """Whether the instance fits."""
         return next(self._findings(instance), None) is None
 
-    def _takes_binary(self, *, member: bool) -> bool:
-        """Whether binary data fits, alone or as the one member `image`. No document looks into what is not empty, so
-        that one verdict holds for all of it; most requests are of these two forms."""
-        if member not in self._binary:
-            self._binary[member] = self.is_valid({"image": b"\0"} if member else b"\0")
-        return self._binary[member]
+    def _takes(self, sample: bytes | Octets, *, member: bool) -> bool:
+        """Whether what is like `sample` fits, alone or as the one member `image`: one verdict for all of it."""
+        key = (type(sample), member)
+        if key not in self._fits:
+            self._fits[key] = self.is_valid({"image": sample} if member else sample)
+        return self._fits[key]
 
     def check(self, instance: Any) -> None:
         """Raises Mismatch when the instance does not fit."""
-        if _is_binary(instance) and self._takes_binary(member=False):
+        member = isinstance(instance, dict) and len(cast(Document, instance)) == 1
+        sample = _sample(cast(Document, instance).get("image") if member else instance) if self._alike else None
+        if sample is not None and self._takes(sample, member=member):
             return
-        if isinstance(instance, dict) and len(cast(Document, instance)) == 1:
-            image = cast(Document, instance).get("image")
-            if _is_binary(image) and self._takes_binary(member=True):
-                return
         found = list(self._findings(instance))
         if found:
             raise _mismatch(found)
 
 
-def _is_binary(value: Any) -> bool:
-    return isinstance(value, bytes | bytearray | memoryview) and len(cast(bytes, value)) > 0
+def _sample(value: Any) -> bytes | Octets | None:
+    """What fits only if `value` does, the image of most requests, where a document does not tell bytes apart that are
+    not empty, nor octets but by their values: the sample has each."""
+    if isinstance(value, Octets):
+        return _EVERY_OCTET if value.data else None
+    return b"\0" if isinstance(value, bytes | bytearray | memoryview) and len(cast(bytes, value)) else None
+
+
+def _tells_apart(document: object) -> bool:
+    """Whether a rule anywhere in it goes by the number, order or choice of elements, or looks into a string."""
+    if isinstance(document, Mapping):
+        members = cast(Mapping[str, object], document).items()
+        return any(
+            (name in _TELLING and not (name in ("minItems", "minLength") and value in (0, 1))) or _tells_apart(value)
+            for name, value in members
+        )
+    return isinstance(document, list) and any(map(_tells_apart, cast(list[object], document)))
 
 
 def _mismatch(found: list[Finding]) -> Mismatch:

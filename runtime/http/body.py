@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import brotli as _untyped_brotli
@@ -81,21 +81,27 @@ async def read_body(request: Request, limits: Limits) -> bytes | bytearray:
         known = "gzip, deflate, br"
         raise faults.BadInput(f"Content-Encoding {encoding[:40]!r} is not supported; use one of {known}")
     body = bytearray()
-    async for chunk in _chunks(request, limits):
-        body += chunk
+
+    def take(chunk: bytes) -> None:
+        body.extend(chunk)
         if len(body) > limits.body_bytes:
             raise _too_large(limits.body_bytes)
+
+    await _each_chunk(request, limits, take)
     return body
 
 
 async def _inflated(request: Request, limits: Limits, encoding: str) -> bytearray:
     inflater = _INFLATERS[encoding]()
     body = bytearray()
+
+    def take(chunk: bytes) -> None:
+        body.extend(inflater.feed(chunk, limits.body_bytes - len(body) + 1))
+        if len(body) > limits.body_bytes:
+            raise _too_large(limits.body_bytes)
+
     try:
-        async for chunk in _chunks(request, limits):
-            body += inflater.feed(chunk, limits.body_bytes - len(body) + 1)
-            if len(body) > limits.body_bytes:
-                raise _too_large(limits.body_bytes)
+        await _each_chunk(request, limits, take)
     except (zlib.error, ValueError, _brotli.error) as error:
         raise faults.BadInput(f"the body is not valid {encoding}, as its Content-Encoding says") from error
     if not inflater.finished():
@@ -103,23 +109,22 @@ async def _inflated(request: Request, limits: Limits, encoding: str) -> bytearra
     return body
 
 
-async def _chunks(request: Request, limits: Limits) -> AsyncIterator[bytes]:
-    stream = request.stream()
-    ends = asyncio.get_running_loop().time() + limits.body_total_s
-    while True:
-        left = ends - asyncio.get_running_loop().time()
-        try:
-            async with asyncio.timeout(min(limits.body_timeout_s, left)):
-                chunk = await anext(stream, None)
-        except TimeoutError as error:
-            seconds = limits.body_timeout_s if left > limits.body_timeout_s else limits.body_total_s
-            raise faults.Timeout(f"Request timeout: no more of the body within {seconds:g} s") from error
-        except ClientDisconnect as error:
-            raise faults.Departed("the caller left before its body was complete") from error
-        if chunk is None:
-            return
-        if chunk:
-            yield chunk
+async def _each_chunk(request: Request, limits: Limits, take: Callable[[bytes], None]) -> None:
+    clock = asyncio.get_running_loop().time
+    now = clock()
+    ends, stalls = now + limits.body_total_s, now + limits.body_timeout_s
+    try:
+        async with asyncio.timeout_at(min(ends, stalls)) as bound:
+            async for chunk in request.stream():
+                if chunk:
+                    take(chunk)
+                stalls = clock() + limits.body_timeout_s
+                bound.reschedule(min(ends, stalls))
+    except TimeoutError as error:
+        seconds = limits.body_timeout_s if stalls < ends else limits.body_total_s
+        raise faults.Timeout(f"Request timeout: no more of the body within {seconds:g} s") from error
+    except ClientDisconnect as error:
+        raise faults.Departed("the caller left before its body was complete") from error
 
 
 def _too_large(limit: int) -> faults.TooLarge:

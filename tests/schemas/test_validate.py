@@ -65,6 +65,38 @@ def test_octets_meet_a_narrower_rule_only_by_their_elements() -> None:
     assert mismatch(narrow, Octets(b"\x09\x0a")).problems[0].path == "/1"
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"minItems": 2},
+        {"maxItems": 2},
+        {"const": [9, 7]},
+        {"enum": [[9, 7], [9]]},
+        {"items": {"minimum": 8}},
+        {"items": {"enum": [9]}},
+        {"minItems": 1, "items": {"maximum": 255}},
+    ],
+)
+def test_what_is_judged_once_for_all_octets_is_what_each_would_be(rule: dict[str, Any]) -> None:
+    judge = Schema({"type": "object", "properties": {"image": {"type": "array", **rule}}})
+    for values in (b"\x09", b"\x09\x07", b"\x07\x07\x07"):
+        _judged_alike(judge, {"image": Octets(values)})
+
+
+@pytest.mark.parametrize("rule", [{"minLength": 2}, {"maxLength": 2}, {"enum": ["ab"]}, {"pattern": "b"}, {}])
+def test_what_is_judged_once_for_all_bytes_is_what_each_would_be(rule: dict[str, Any]) -> None:
+    judge = Schema({"type": "string", "format": "binary", **rule})
+    for data in (b"a", b"ab", b"abc"):
+        _judged_alike(judge, data)
+
+
+def _judged_alike(judge: Schema, instance: Any) -> None:
+    if judge.is_valid(instance):
+        judge.check(instance)
+    else:
+        assert mismatch(judge, instance).problems
+
+
 def test_octets_meet_a_rule_of_another_kind_as_a_list() -> None:
     texts = Schema({"type": "array", "items": {"type": "string", "minLength": 1}})
     assert [problem.path for problem in mismatch(texts, Octets(b"ab")).problems] == ["/0", "/1"]
