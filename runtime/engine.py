@@ -24,7 +24,7 @@ from .accounts import LOCAL, Account
 from .admission import Admission
 from .billing.orders import Charge
 from .billing.prices import BillingFace
-from .billing.till import Purchase, Till
+from .billing.till import Hashing, Purchase, Till
 from .config import Settings
 from .inference.batcher import CallerLeft, Inferred
 from .inference.pool import Pool
@@ -50,7 +50,8 @@ class Job:
 
     model: any id or alias of a card. image: an encoded image file. thresholds: None leaves every detection
     of the head in. departed: asked just before inference; a caller that left is dropped and pays nothing.
-    idempotency_key, body_hash: a repeat with the same key is answered again and charged once.
+    idempotency_key: a repeat with the same key is answered again and charged once. digest: SHA-256 of what was asked,
+    which must then be the same; asked for in a thread.
     """
 
     model: str
@@ -61,7 +62,7 @@ class Job:
     threshold: float | None = None
     keypoint_threshold: float | None = None
     idempotency_key: str | None = None
-    body_hash: bytes | None = None
+    digest: Callable[[], bytes] | None = None
     departed: Callable[[], bool] = _never
 
 
@@ -143,7 +144,7 @@ class Engine:
             request_id=first.request_id,
             images=len(jobs),
             idempotency_key=first.idempotency_key,
-            body_hash=first.body_hash,
+            body_hash=self._hashing(first),
         )
         with self.admission.admit(card, first.account):
             async with self.till.sale(card, purchase) as sale:
@@ -172,6 +173,11 @@ class Engine:
         """The outcome of work that would hold the event loop, done in the threads that decode: one a core, so that
         however many bodies arrive at once the loop competes with few."""
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
+
+    def _hashing(self, job: Job) -> Hashing | None:
+        """The digest of a job, taken beside its decoding: a megabyte would hold the event loop for a millisecond."""
+        digest = job.digest
+        return None if digest is None else lambda: self.aside(digest)
 
     async def _bounded(self, card: Card, jobs: Sequence[Job], complete: Complete) -> list[Answer]:
         seconds = self.settings.limits.timeout_s

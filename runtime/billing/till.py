@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date
 from functools import partial
 
@@ -25,6 +25,9 @@ from .prices import BillingFace, Quote, quote
 log = logging.getLogger("inflare.billing")
 
 
+Hashing = Callable[[], Awaitable[bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """What is bought: one inference request of `account` on `face`.
@@ -37,7 +40,7 @@ class Purchase:
     request_id: str
     images: int = 1
     idempotency_key: str | None = None
-    body_hash: bytes | None = None
+    body_hash: Hashing | None = None
 
 
 class Sale:
@@ -81,10 +84,10 @@ class Till:
         """
         quote = self.quote(card, purchase.face)
         order = self._order(card, purchase, quote)
-        paid = partial(self._paid_before, order)
+        paid = partial(self._paid_before, order, purchase.body_hash)
         portion = await self._allocation.take(purchase.account, quote, purchase.images, order.at, paid)
         try:
-            reserving = await self._reserving(order)
+            reserving = await self._reserving(order, purchase.body_hash)
             sale = Sale(quote, reserving)
             try:
                 yield sale
@@ -101,12 +104,12 @@ class Till:
         if reservation.repeat:
             portion.give_back()
 
-    async def _reserving(self, order: Order) -> asyncio.Future[Reservation]:
+    async def _reserving(self, order: Order, body_hash: Hashing | None) -> asyncio.Future[Reservation]:
         """The reservation, while it is made; one that need not be written down is there at once."""
         if order.durable:
-            return asyncio.create_task(self._reserve(order))
+            return asyncio.create_task(self._reserve(order, body_hash))
         made = asyncio.get_running_loop().create_future()
-        made.set_result(await self._reserve(order))
+        made.set_result(await self._reserve(order, body_hash))
         return made
 
     def _order(self, card: Card, purchase: Purchase, quote: Quote) -> Order:
@@ -120,20 +123,21 @@ class Till:
                 request_id=purchase.request_id,
                 at=self._clock(),
                 idempotency_key=purchase.idempotency_key,
-                body_hash=purchase.body_hash,
             )
         except errors.InvalidOrder as error:
             raise _fault(error) from error
 
-    async def _paid_before(self, order: Order) -> bool:
+    async def _paid_before(self, order: Order, body_hash: Hashing | None) -> bool:
         """Whether the order repeats one that was charged under its key, and so costs nothing. Raises a Fault."""
         if order.idempotency_key is None:
             return False
-        reservation = await self._reserve(order)
+        reservation = await self._reserve(order, body_hash)
         await self._release(reservation, "only asked about")
         return reservation.repeat
 
-    async def _reserve(self, order: Order) -> Reservation:
+    async def _reserve(self, order: Order, body_hash: Hashing | None) -> Reservation:
+        if body_hash is not None:
+            order = replace(order, body_hash=await body_hash())
         try:
             return await self.ledger.reserve(order)
         except (errors.LedgerError, StorageError) as error:

@@ -80,10 +80,15 @@ async def read_body(request: Request, limits: Limits) -> bytes | bytearray:
     if encoding not in ("", "identity", "application/json"):
         known = "gzip, deflate, br"
         raise faults.BadInput(f"Content-Encoding {encoding[:40]!r} is not supported; use one of {known}")
-    body = bytearray()
+    body: bytes | bytearray = b""
 
     def take(chunk: bytes) -> None:
-        body.extend(chunk)
+        nonlocal body
+        if not body:
+            body = chunk  # as it came, where it is all
+        else:
+            body = body if isinstance(body, bytearray) else bytearray(body)
+            body += chunk
         if len(body) > limits.body_bytes:
             raise _too_large(limits.body_bytes)
 

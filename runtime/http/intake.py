@@ -120,7 +120,7 @@ def job_of(
         threshold=_number(payload, "threshold", threshold),
         keypoint_threshold=_number(payload, "keypoint_threshold", None),
         idempotency_key=key,
-        body_hash=_digest(payload) if key is not None else None,
+        digest=None if key is None else lambda: _digest(payload),
         departed=departed,
     )
 

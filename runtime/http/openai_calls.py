@@ -96,7 +96,7 @@ class Calls:
             threshold=self.engine.settings.openai.threshold if threshold is None else threshold,
             keypoint_threshold=call.asked.share("keypoint_threshold"),
             idempotency_key=key,
-            body_hash=call.asked.digest(call.request.url.path) if key is not None else None,
+            digest=None if key is None else lambda: call.asked.digest(call.request.url.path),
             departed=gone.is_set,
         )
 
