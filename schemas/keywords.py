@@ -37,10 +37,12 @@ class Finding:
     matches: int = 0
 
 
-def findings(document: Mapping[str, Any]) -> Callable[[Any], Iterator[Finding]]:
-    """What judges instances by the document. Raises ValueError when it is no valid JSON Schema."""
+def findings(document: Mapping[str, Any], *, known: bool = False) -> Callable[[Any], Iterator[Finding]]:
+    """What judges instances by the document. Raises ValueError when it is no valid JSON Schema, unless it is `known`
+    to be one."""
     try:
-        _Base.check_schema(document)
+        if not known:
+            _Base.check_schema(document)
     except _library.SchemaError as error:
         raise ValueError(f"not a valid JSON Schema at {error.json_path}: {error.validator}") from error
     validator = _Quiet(document)

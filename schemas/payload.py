@@ -30,7 +30,8 @@ _IMAGE = Schema(
         "properties": {
             "image": {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 255}}
         },
-    }
+    },
+    known=True,
 )
 _STRANGERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF"),

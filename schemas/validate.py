@@ -49,12 +49,13 @@ class Schema:
     """A document made ready to judge instances; safe to share between threads.
 
     Instances are what json.loads gives. `bytes` stand for a string of format binary, `Octets` for an array of
-    8-bit unsigned integers. Raises ValueError when the document is no valid JSON Schema (draft 2020-12).
+    8-bit unsigned integers. Raises ValueError when the document is no valid JSON Schema (draft 2020-12), which of one
+    that is `known`, as those of this package are, is not asked.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, known: bool = False) -> None:
         self.document = document
-        self._findings = findings(document)
+        self._findings = findings(document, known=known)
         self._alike = not _tells_apart(document)
         self._fits: dict[tuple[type, bool], bool] = {}
 
@@ -113,10 +114,10 @@ def _mismatch(found: list[Finding]) -> Mismatch:
 @cache
 def schema(name: str) -> Schema:
     """The named document's schema. Raises NoSuchDocument."""
-    return Schema(document(name))
+    return Schema(document(name), known=True)
 
 
 @cache
 def strict_schema(name: str) -> Schema:
     """The schema of the named document's strict reading. Raises NoSuchDocument."""
-    return Schema(strict(name))
+    return Schema(strict(name), known=True)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,11 +19,13 @@ from ...schemas.text_image import image_of_text
 from .. import faults
 from ..config import Limits
 from .body import read_body
-from .fetch import Fetcher
 from .intake import refusal
 
 _INLINE_BYTES = 1 << 14  # longer bodies are read off the event loop
 _URLS = ("http://", "https://")
+
+# The image at a URL, which the parameter of that name gave.
+Fetch = Callable[[str, str], Awaitable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def is_reference(text: str) -> bool:
     return start.startswith(("data:", *_URLS))
 
 
-async def load(value: object, fetcher: Fetcher, param: str) -> bytes:
+async def load(value: object, fetch: Fetch, param: str) -> bytes:
     """The encoded image that a member stands for: an http(s) URL, a data: URL or base64. Raises BadInput, BadBase64."""
     if isinstance(value, bytes):
         return value
@@ -126,7 +128,7 @@ async def load(value: object, fetcher: Fetcher, param: str) -> bytes:
     if not isinstance(value, str) or not value:
         raise faults.BadInput(f"'{param}' must be a string: the URL of an image, a data: URL or base64", param)
     if value[:8].lower().startswith(_URLS):
-        return await fetcher.fetch(value, param)
+        return await fetch(value, param)
     try:
         if len(value) <= _INLINE_BYTES:
             return image_of_text(value, f"/{param}")

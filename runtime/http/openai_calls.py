@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 
@@ -17,9 +16,11 @@ from ..billing.prices import BillingFace
 from ..engine import Answer, Complete, Engine, Job
 from .cloudflare import answer_headers
 from .door import Door
-from .fetch import Fetcher
 from .intake import request_id, watched
 from .openai_asked import Asked, load, read_asked
+
+if TYPE_CHECKING:
+    from .fetch import Fetcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,7 @@ class Calls:
     def __init__(self, engine: Engine, door: Door) -> None:
         self.engine = engine
         self.door = door
-
-    @cached_property
-    def _fetcher(self) -> Fetcher:
-        return Fetcher(self.engine.settings)
+        self._fetcher: Fetcher | None = None
 
     async def admit(self, request: Request) -> Call:
         """Read a request. Raises a Fault."""
@@ -72,7 +70,7 @@ class Calls:
 
     async def image(self, value: object, param: str = "image") -> bytes:
         """The image that a member stands for. Raises a Fault."""
-        return await load(value, self._fetcher, param)
+        return await load(value, self._fetch, param)
 
     async def detect(self, call: Call, images: Sequence[bytes], complete: Complete | None = None) -> tuple[Answer, ...]:
         """An answer for each image, for one charge; `complete` runs before it. Raises a Fault."""
@@ -81,6 +79,16 @@ class Calls:
         if complete is None:
             return await watched(call.request, gone, lambda: self.engine.run_together(jobs))
         return await watched(call.request, gone, lambda: self.engine.run_together(jobs, complete))
+
+    async def _fetch(self, url: str, param: str) -> bytes:
+        if self._fetcher is None:
+            self._fetcher = await self.engine.aside(self._new_fetcher)
+        return await self._fetcher.fetch(url, param)
+
+    def _new_fetcher(self) -> Fetcher:
+        from .fetch import Fetcher  # with what it stands on, a twentieth of the server's start
+
+        return Fetcher(self.engine.settings)
 
     def _job(self, call: Call, image: bytes, gone: asyncio.Event) -> Job:
         threshold = call.asked.share("threshold")
