@@ -9,7 +9,6 @@ would write (RFC 9112), which the tests compare byte by byte.
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,34 +18,15 @@ from hypercorn.asyncio import tcp_server
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import HTTPStream
 
-_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_VALUE = rb"[\x21-\x7e\x80-\xff]++(?:[ \t]++[\x21-\x7e\x80-\xff]++)*+"
-_HEAD = re.compile(
-    rb"(GET|POST) ([\x21-\x7e]++) HTTP/1\.1\r\n((?:" + _NAME + rb":[ \t]*+" + _VALUE + rb"[ \t]*+\r\n)++)\r\n"
-)
-_ANSWERED = re.compile(rb"(?:" + _NAME + rb": (?:" + _VALUE + rb")?\r\n)*")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
-# What asks something of the connection, or frames the body otherwise than by its length.
-_ODD = {b"connection", b"expect", b"http2-settings", b"transfer-encoding", b"upgrade"}
-_NO_BODY = (204, 304)
+from .http1_heads import Ask, answer_head, ordinary
+
 # A connection that gets its next request so soon is not given a timer in between.
 _RESTLESS_S = 0.05
 # Taken from a connection at once: most images whole, where hypercorn's 64 KB make two or three turns of them.
 _READ_BYTES = 1 << 18
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """The head of an ordinary request: `length` bytes of body follow the `size` bytes that it takes."""
-
-    method: str
-    target: bytes
-    headers: list[tuple[bytes, bytes]]
-    length: int
-    size: int
 
 
 @dataclass(slots=True)
@@ -79,14 +59,16 @@ class Http1(H11Protocol):
     async def handle(self, event: Event) -> None:
         """What came: bytes, none of them where the client sends no more, or the end of the connection."""
         if not isinstance(event, RawData):
-            self._stop_timer()
-            self._over = True
-            await super().handle(event)
+            await self._end(event)
             return
         data = event.data
+        if not data and self._exchange is None and self._fresh():  # an idle client hangs up
+            self._over = True
+            self._stop_timer()
+            await self.send(Updated(idle=False))
         while not self._over:
             if self._exchange is None:
-                ask = _ordinary(data) if self._fresh() else None
+                ask = ordinary(data) if self._fresh() else None
                 if ask is None:
                     await self._by_h11(data)
                     return
@@ -126,6 +108,23 @@ class Http1(H11Protocol):
         elif isinstance(event, StreamClosed):
             await self._finish(exchange)
 
+    async def _end(self, event: Event) -> None:
+        """The connection is no more. Whoever still reads from it, or waits for its turn, goes on and finds so."""
+        self._stop_timer()
+        self._over = True
+        await super().handle(event)
+        if isinstance(self.connection, h11.Connection):
+            self.connection = H11WSConnection(self.connection)  # asks for no more than it has, and never waits
+        await self.can_read.set()
+
+    async def _close_stream(self) -> None:
+        """As hypercorn's, but an application that reads no more is not waited for: what it left is thrown away."""
+        queue = getattr(getattr(self.stream, "app_put", None), "__self__", None)
+        if isinstance(queue, asyncio.Queue) and queue.full():
+            while not queue.empty():
+                queue.get_nowait()
+        await super()._close_stream()
+
     def _fresh(self) -> bool:
         """Whether what comes now begins a request: none is under way, here or in h11."""
         if self.stream is not None or not isinstance(self.connection, h11.Connection):
@@ -134,12 +133,11 @@ class Http1(H11Protocol):
         return ours is theirs is h11.IDLE and self.connection.trailing_data == (b"", False)
 
     async def _by_h11(self, data: bytes) -> None:
-        if not self._timed:
-            self._stop_timer()
-            await self._idle()
+        self._stop_timer()
+        await self._idle()
         await super().handle(RawData(data))
 
-    async def _begin(self, ask: _Ask) -> None:
+    async def _begin(self, ask: Ask) -> None:
         self._stop_timer()
         if self._timed:
             self._timed = False
@@ -188,26 +186,12 @@ class Http1(H11Protocol):
         await self.send(Closed())
 
     def _answer_head(self, exchange: _Exchange, response: Response) -> bytes:
-        """Raises LocalProtocolError where h11 would: for what is no header, and for lengths that contradict."""
         headers = [*response.headers, *self.config.response_headers("h11")]
         if self.keep_alive_requests >= self.config.keep_alive_max_requests:
             headers.append((b"connection", b"close"))
-        named = {name.lower(): value for name, value in headers}
-        exchange.last = b"close" in named.get(b"connection", b"").lower()
-        if b"transfer-encoding" in named:  # goes before a length, and there is one that can be sent
-            if named.pop(b"transfer-encoding").lower() != b"chunked":
-                raise h11.LocalProtocolError("Only Transfer-Encoding: chunked is supported")
-            named.pop(b"content-length", None)
-            headers = [each for each in headers if each[0].lower() not in (b"transfer-encoding", b"content-length")]
-        exchange.room = _declared(named)
-        if response.status_code in _NO_BODY:
-            exchange.room = 0
-        elif exchange.room is None:
-            headers.append((b"Transfer-Encoding", b"chunked"))
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        if not _ANSWERED.fullmatch(lines) or lines.count(b"\n") != len(headers):  # no value ends its line
-            raise h11.LocalProtocolError("Illegal header name or value")
-        return b"HTTP/1.1 %d \r\n%b\r\n" % (response.status_code, lines)
+        head = answer_head(response.status_code, headers)
+        exchange.room, exchange.last = head.length, head.last
+        return head.text
 
     async def _flush(self, exchange: _Exchange, data: bytes = b"") -> None:
         if exchange.head or data:
@@ -218,7 +202,8 @@ class Http1(H11Protocol):
         await self._flush(exchange)
         await self._close_stream()
         self._exchange = None
-        if self.context.terminated.is_set() or exchange.last or exchange.missing or not exchange.done:
+        ends = self.context.terminated.is_set() or exchange.last or exchange.missing or not exchange.done
+        if ends or self._over:
             self._over = True
             await self.can_read.set()
             await self.send(Closed())
@@ -228,7 +213,9 @@ class Http1(H11Protocol):
         await self.can_read.set()
 
     async def _idle(self) -> None:
-        """Leaves the connection to the server's timer."""
+        """Leaves the connection to the server's timer, unless a request came since this was asked for."""
+        if self._timed or self._over or self._exchange is not None:
+            return
         self._timed = True
         await self.send(Updated(idle=True))
 
@@ -242,36 +229,6 @@ def install() -> None:
     """Has hypercorn speak HTTP/1.1 this way from now on."""
     cast(Any, hypercorn.protocol).H11Protocol = Http1
     cast(Any, tcp_server).MAX_RECV = _READ_BYTES
-
-
-def _ordinary(data: bytes) -> _Ask | None:
-    """The head that `data` begins with, where it is one of an ordinary request."""
-    head = _HEAD.match(data)
-    if head is None:
-        return None
-    lines = [line.partition(b":") for line in head[3].split(b"\r\n")[:-1]]
-    headers = [(name.lower(), value.strip(b" \t")) for name, _, value in lines]
-    hosts, length = 0, None
-    for name, value in headers:
-        if name == b"host":
-            hosts += 1
-        elif name == b"content-length":
-            if length is not None or not _LENGTH.fullmatch(value):
-                return None
-            length = int(value)
-        elif name in _ODD and (name, value.lower()) != (b"connection", b"keep-alive"):
-            return None
-    return _Ask(head[1].decode(), head[2], headers, length or 0, head.end()) if hosts == 1 else None
-
-
-def _declared(named: dict[bytes, bytes]) -> int | None:
-    """The length that an answer declares, if any. Raises LocalProtocolError for one that is none."""
-    length = named.get(b"content-length")
-    if length is None:
-        return None
-    if not _LENGTH.fullmatch(length):
-        raise h11.LocalProtocolError("bad Content-Length")
-    return int(length)
 
 
 def _framed(exchange: _Exchange, data: bytes) -> bytes:

@@ -77,6 +77,19 @@ ANSWERS: tuple[Answer, ...] = (
     (start(200, (b"bad name", b"a"), LENGTH), body(b"true")),
     (start(200, (b"x", b""), LENGTH), body(b"true")),
     (start(200, (b"content-length", b"many")), body(b"true")),
+    (start(200, (b"content-length", b"9"), LENGTH), body(b"true")),
+    (start(200, LENGTH, (b"x", b"y"), LENGTH), body(b"true")),
+    (start(200, (b"Content-Length", b"4, 4")), body(b"true")),
+    (start(200, (b"transfer-encoding", b"gzip"), (b"transfer-encoding", b"chunked")), body(b"true")),
+    (start(200, (b"connection", b"close"), (b"connection", b"keep-alive"), LENGTH), body(b"true")),
+    (start(200, (b"connection", b"Close, x"), LENGTH), body(b"true")),
+    (start(200, (b"connection", b"closely"), LENGTH), body(b"true")),
+    (start(200, (b"set-cookie: a=b;x", b"y"), LENGTH), body(b"true")),
+    (start(200, (b"a\nb", b"y"), LENGTH), body(b"true")),
+    (start(200, (b"x", b"\x01 \x7f\xe9"), LENGTH), body(b"true")),
+    (start(99, LENGTH), body(b"true")),
+    (start(1000, LENGTH), body(b"true")),
+    (start(999), body(b"true")),
     (start(200, LENGTH), body(b"too much")),
     (start(200, LENGTH), body(b"few")),
     (start(200, LENGTH),),
@@ -122,8 +135,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def converse(kind: type[H11Protocol], pieces: Sequence[bytes], app: App, talk: Talk) -> Talk:
-    """Feeds `pieces` to one connection as the server does; b"" is the end of what the client sends."""
+def connection(kind: type[H11Protocol], group: TaskGroup, app: App, talk: Talk) -> H11Protocol:
+    """One connection, which writes to `talk`."""
     config = Config()
     config.include_date_header = config.include_server_header = False
     config.errorlog = None
@@ -138,11 +151,16 @@ async def converse(kind: type[H11Protocol], pieces: Sequence[bytes], app: App, t
         elif isinstance(event, Updated):
             talk.updates.append(event.idle)
 
+    return kind(
+        cast(Any, ASGIWrapper(cast(Any, app))), config, cast(Any, WorkerContext(None)), cast(Any, group),
+        cast(Any, {}), False, ("127.0.0.1", 1), ("127.0.0.1", 2), send,
+    )  # fmt: skip
+
+
+async def converse(kind: type[H11Protocol], pieces: Sequence[bytes], app: App, talk: Talk) -> Talk:
+    """Feeds `pieces` to one connection as the server does; b"" is the end of what the client sends."""
     async with TaskGroup(asyncio.get_running_loop()) as group:
-        protocol = kind(
-            cast(Any, ASGIWrapper(cast(Any, app))), config, cast(Any, WorkerContext(None)), cast(Any, group),
-            cast(Any, {}), False, ("127.0.0.1", 1), ("127.0.0.1", 2), send,
-        )  # fmt: skip
+        protocol = connection(kind, group, app, talk)
         for piece in pieces:
             if talk.closed:
                 break
@@ -316,3 +334,112 @@ def test_a_second_request_waits_for_the_answer_to_the_first() -> None:
         return order
 
     assert asyncio.run(run()) == ["begin /x", "end /x", "begin /y", "end /y"]
+
+
+@pytest.mark.parametrize("status", [100, 101, 103, 199])
+def test_what_is_no_status_of_an_answer_is_an_error(status: int) -> None:
+    _, ours = both((), ())
+    ours = asyncio.run(converse(Http1, (PLAIN,), answering(ours, ((start(status), body(b"x")),)), ours))
+    assert ours.written.startswith(b"HTTP/1.1 500")
+    assert ours.closed
+
+
+async def waited(app_goes_on: asyncio.Event, send: Any) -> None:
+    await app_goes_on.wait()
+    for message in ANSWERS[0]:
+        await send(message)
+
+
+def test_no_timer_runs_while_a_request_is_answered_that_came_as_it_was_to_start() -> None:
+    async def run() -> None:
+        talk, go_on = Talk(), asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await waited(go_on, send) if scope["path"] == "/slow" else await answering(talk, ())(scope, receive, send)
+
+        async with TaskGroup(asyncio.get_running_loop()) as group:
+            ours = cast(Any, connection(Http1, group, app, talk))
+            for request in (PLAIN.replace(b"/x", b"/slow"), b"HEAD /slow HTTP/1.1\r\nhost: here\r\n\r\n"):
+                go_on.clear()
+                await ours.handle(RawData(PLAIN))
+                await settle()
+                cast(Any, group).spawn(ours._idle)  # as the timer does, in the turn in which the request is read
+                await ours.handle(RawData(request))
+                await settle()
+                assert talk.updates[-1] is False
+                go_on.set()
+                await settle()
+            await ours.handle(Closed())
+
+    asyncio.run(run())
+
+
+def test_a_caller_who_left_leaves_no_timer() -> None:
+    async def run() -> None:
+        talk, go_on = Talk(), asyncio.Event()
+        async with TaskGroup(asyncio.get_running_loop()) as group:
+            ours = cast(Any, connection(Http1, group, lambda scope, receive, send: waited(go_on, send), talk))
+            await ours.handle(RawData(PLAIN))
+            await settle()
+            await ours.handle(Closed())
+            go_on.set()
+            await settle()
+            assert ours._timer is None
+            assert talk.closed
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("first", [PLAIN, b"HEAD /x HTTP/1.1\r\nhost: here\r\n\r\n"])
+def test_who_waits_for_the_answer_to_the_first_is_let_go_when_the_connection_ends(first: bytes) -> None:
+    async def run() -> None:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(start(200))
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        talk = Talk()
+        async with TaskGroup(asyncio.get_running_loop()) as group:
+            ours = connection(Http1, group, app, talk)
+            reading = asyncio.create_task(ours.handle(RawData(first + b"G")))
+            await settle()
+            assert not reading.done()
+            await ours.handle(Closed())
+            await asyncio.wait_for(reading, 5)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("framing", [b"content-length: 100", b"transfer-encoding: chunked"])
+def test_an_application_that_reads_nothing_holds_nobody(framing: bytes) -> None:
+    async def run() -> None:
+        talk, go_on = Talk(), asyncio.Event()
+        async with TaskGroup(asyncio.get_running_loop()) as group:
+            ours = connection(Http1, group, lambda scope, receive, send: waited(go_on, send), talk)
+            await ours.handle(RawData(b"POST /x HTTP/1.1\r\nhost: here\r\n" + framing + b"\r\n\r\n"))
+
+            async def pieces() -> None:
+                for _ in range(12):
+                    await ours.handle(RawData(b"1\r\nx\r\n"))
+
+            reading = asyncio.create_task(pieces())
+            await settle()
+            assert not reading.done()  # as many as are kept for it have come
+            go_on.set()
+            await asyncio.wait_for(reading, 5)
+            await asyncio.wait_for(ours.handle(Closed()), 5)
+        assert talk.written.endswith(b"true")
+        assert talk.closed
+
+    asyncio.run(run())
+
+
+def test_the_timer_of_a_client_that_hung_up_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "_RESTLESS_S", 0.0)
+
+    async def run() -> list[bool]:
+        talk = Talk()
+        await converse(Http1, (PLAIN, b""), answering(talk, ()), talk)
+        return talk.updates
+
+    assert asyncio.run(run()) == [False, True, False]
