@@ -95,7 +95,7 @@ def inference_threads(settings: Settings) -> int:
 def _opener(options: SessionOptions, threads: int) -> Opener:
     """On a GPU one caller at a time; on the CPU as many as there are threads for."""
     if options.choice.device == "gpu":
-        return Opener(partial(_open_session, options))
+        return Opener(partial(_open_session, options), alone=True)  # TensorRT keeps what it builds in one place
     return Opener(partial(_open_session, options), options.threads, threads // options.threads)
 
 

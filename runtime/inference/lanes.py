@@ -20,16 +20,16 @@ from .sessions import Images, Outputs, Session, SessionLost
 log = logging.getLogger("inflare.lanes")
 
 
-def worker(name: str, niceness: int = 0) -> ThreadPoolExecutor:
-    """A thread that computes, and those that it starts, `niceness` (0..19) below the rest of the process in priority
-    where threads have one of their own (Linux). On busy cores the event loop then waits for no inference."""
+def worker(name: str, niceness: int = 0, count: int = 1) -> ThreadPoolExecutor:
+    """`count` threads that compute, and those that they start, `niceness` (0..19) below the rest of the process in
+    priority where threads have one of their own (Linux). On busy cores the event loop then waits for no inference."""
 
     def yielding() -> None:
         if niceness and sys.platform == "linux":
             thread = threading.get_native_id()
             os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
 
-    return ThreadPoolExecutor(1, thread_name_prefix=f"infer {name}", initializer=yielding)
+    return ThreadPoolExecutor(count, thread_name_prefix=f"infer {name}", initializer=yielding)
 
 
 class Lane:

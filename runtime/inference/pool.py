@@ -41,11 +41,13 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """Opens one session of a model, for `lanes` callers at once; each inference takes `width` threads."""
+    """Opens one session of a model, for `lanes` callers at once; each inference takes `width` threads. Unless `alone`,
+    others open theirs meanwhile."""
 
     open: Callable[[Weights], Session]
     width: int = 1
     lanes: int = 1
+    alone: bool = False
 
 
 class Pool:
@@ -115,16 +117,20 @@ class Pool:
     async def _load(self, weights: Weights) -> Loaded:
         started = perf_counter()
         name = weights.card.id
-        lanes: list[Lane] = []
-        # Opened by a thread of the lanes' priority: the engine's own threads have that of whoever starts them.
-        opening = worker(name, self._niceness)
+        reopens = [partial(_warm, opener, weights) for opener in self._openers]
+        # Opened by threads of the lanes' priority: the engine's own have that of whoever starts them.
+        count = 1 if any(opener.alone for opener in self._openers) else len(reopens)
+        opening = worker(name, self._niceness, count)
         try:
-            for opener in self._openers:
-                reopen = partial(_warm, opener, weights)
-                session = await asyncio.get_running_loop().run_in_executor(opening, reopen)
-                lanes += [Lane(session, reopen, name, opener.width, self._niceness) for _ in range(opener.lanes)]
+            loop = asyncio.get_running_loop()
+            sessions = await asyncio.gather(*(loop.run_in_executor(opening, reopen) for reopen in reopens))
         finally:
-            opening.shutdown(wait=False)
+            opening.shutdown(wait=False, cancel_futures=True)
+        lanes = [
+            Lane(session, reopen, name, opener.width, self._niceness)
+            for opener, reopen, session in zip(self._openers, reopens, sessions, strict=True)
+            for _ in range(opener.lanes)
+        ]
         loaded = Loaded(weights, Batcher(Lanes(lanes, self._threads), self._rule, name))
         log.info("loaded %s (%s) in %.2f s", weights.card.id, weights.origin, perf_counter() - started)
         self._evict(keep=weights.sha256, incoming=loaded.memory)

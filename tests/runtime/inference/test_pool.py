@@ -7,15 +7,19 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from inflare.models.store import Weights
 from inflare.runtime import faults
 from inflare.runtime.assembly import open_engine
 from inflare.runtime.config import Settings
 from inflare.runtime.engine import Job
-from inflare.runtime.inference.sessions import OnnxSession, SessionOptions
+from inflare.runtime.inference.batcher import BatchRule
+from inflare.runtime.inference.pool import Opener, Pool
+from inflare.runtime.inference.sessions import OnnxSession, SessionOptions, available_providers
 from tests import spots
 
 
@@ -54,3 +58,38 @@ def test_a_model_is_opened_below_the_loop_in_priority(
     asyncio.run(asyncio.wait_for(work(), 30))
     before = os.getpriority(os.PRIO_PROCESS, 0)
     assert seen and set(seen) == {min(19, before + settings().runtime.niceness)} != {before}
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_sessions_of_a_model_are_opened_side_by_side_unless_one_must_be_alone(
+    settings: Callable[..., Settings], alone: bool
+) -> None:
+    together = threading.Barrier(2)
+    met: list[bool] = []
+
+    def opened(weights: Weights, width: int) -> OnnxSession:
+        try:
+            together.wait(0.2 if alone else 20)
+            met.append(True)
+        except threading.BrokenBarrierError:
+            met.append(False)
+        choice = available_providers(("cpu",))
+        return OnnxSession(weights.path, SessionOptions(choice=choice, threads=width))
+
+    openers = [Opener(partial(opened, width=width), width, lanes, alone) for width, lanes in ((2, 1), (1, 2))]
+
+    async def work() -> list[tuple[int, int]]:
+        async with open_engine(settings()) as engine:
+            weights = engine.store.weights(engine.find(spots.MODEL), missing="error")
+        pool = Pool(openers, BatchRule(1, 0), 1 << 30)
+        loaded = await pool.get(weights)
+        taken = [await loaded.batcher.lanes.take() for _ in range(3)]
+        for lane in taken:
+            loaded.batcher.lanes.give_back(lane)
+        await pool.close()
+        return [(lane.width, len({id(each.session) for each in taken})) for lane in taken]
+
+    lanes = asyncio.run(asyncio.wait_for(work(), 60))
+    assert sorted(width for width, _ in lanes) == [1, 1, 2]
+    assert {sessions for _, sessions in lanes} == {2}
+    assert met == [not alone] * 2
