@@ -65,6 +65,7 @@ class Store:
     def __init__(self, home: Path, catalog: Catalog, *, clock: Callable[[], datetime] = utc_now) -> None:
         self.folder = home / "models"
         self._builtin, self._clock = catalog, clock
+        self._stated: dict[str, Path] = {}
 
     def today(self) -> date:
         """The day of now, UTC: the first of prices and cards that are made here."""
@@ -129,10 +130,14 @@ class Store:
         return found if any(found) else None
 
     def _state(self, card: Card) -> tuple[int, int] | None:
-        with suppress(OSError):
-            status = self._folder(card).stat()
-            return status.st_ino, status.st_mtime_ns
-        return None
+        path = self._stated.get(card.id)
+        if path is None:  # made once: a path costs more than the question
+            path = self._stated[card.id] = self._folder(card)
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def lock(self, card: Card) -> Lock | None:
         """The record of where the installed weights came from, or None."""

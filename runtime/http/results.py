@@ -16,26 +16,26 @@ Item = dict[str, Any]
 def result_of(reply: Answer, settings: Cloudflare) -> list[Item]:
     """The bare result: score, label and an integer box as the hosted service lists them; skeletons as
     `inflare/keypoint-detection.output` documents them."""
-    return [_item(detection, settings) for detection in reply.detections]
-
-
-def _item(detection: Detection, settings: Cloudflare) -> Item:
-    if detection.detection_confidence is not None:
-        return _instance(detection)
-    box, mask = detection.box, _UINT16 if settings.wrap_negative else 0
+    found = reply.detections
+    if found and found[0].detection_confidence is not None:
+        return [_instance(each) for each in found]
+    mask = _UINT16 if settings.wrap_negative else 0
     # Truncated toward zero, as the reference pipeline does; not clipped at the far edge. In one piece, because an
     # answer has hundreds.
-    left, top, right, bottom = int(box.xmin), int(box.ymin), int(box.xmax), int(box.ymax)
-    return {
-        "score": detection.score,
-        "label": detection.label,
-        "box": {
-            "xmin": left if left >= 0 else left & mask,
-            "ymin": top if top >= 0 else top & mask,
-            "xmax": right if right >= 0 else right & mask,
-            "ymax": bottom if bottom >= 0 else bottom & mask,
-        },
-    }
+    return [
+        {
+            "score": each.score,
+            "label": each.label,
+            "box": {
+                "xmin": edge if (edge := int(box.xmin)) >= 0 else edge & mask,
+                "ymin": edge if (edge := int(box.ymin)) >= 0 else edge & mask,
+                "xmax": edge if (edge := int(box.xmax)) >= 0 else edge & mask,
+                "ymax": edge if (edge := int(box.ymax)) >= 0 else edge & mask,
+            },
+        }
+        for each in found
+        for box in (each.box,)
+    ]
 
 
 def _instance(detection: Detection) -> Item:
