@@ -98,6 +98,10 @@ async def _at_once(ledger: Ledger, kind: str, until: float, spent: list[float]) 
         spent.append(time.perf_counter() - start)
 
 
+async def _hashed() -> bytes:
+    return b"hash"
+
+
 async def _sales(ledger: Ledger, kind: str, until: float, spent: list[float]) -> None:
     """As the engine does: the price is reserved while the body runs, and settled after it."""
     till, card = Till(ledger, Allocation(ledger, 0), lambda: datetime.now(UTC)), parse(CARD, "benchmark")
@@ -106,7 +110,7 @@ async def _sales(ledger: Ledger, kind: str, until: float, spent: list[float]) ->
     while time.perf_counter() < until:
         name, key = request_id(), uuid.uuid4().hex if keyed else None
         start = time.perf_counter()
-        async with till.sale(card, Purchase(account, "cloudflare", name, 1, key, b"hash")):
+        async with till.sale(card, Purchase(account, "cloudflare", name, 1, key, _hashed)):
             began = time.perf_counter()
             await asyncio.sleep(PAUSE)
             body = time.perf_counter() - began
