@@ -107,7 +107,7 @@ def served(name: str) -> Generator[tuple[str, int]]:
         stop(process)
 
 
-async def asked(url: str, body: Sequence[bytes], times: int, client: Connections) -> list[float]:
+async def asked(client: Connections, body: Sequence[bytes], times: int) -> list[float]:
     """Milliseconds of each of so many requests."""
     spent: list[float] = []
     for _ in range(times):
@@ -123,12 +123,12 @@ async def measure(names: Sequence[str], urls: Sequence[tuple[str, int]], size: i
     body = (bytes(size),)
     walls: list[list[float]] = [[] for _ in urls]
     cpu = [0.0 for _ in urls]
-    for client, (url, _) in zip(clients, urls, strict=True):
-        await asked(url, body, _CPU_ROUND, client)  # warms up
+    for client in clients:
+        await asked(client, body, _CPU_ROUND)  # warms up
     for _ in range(rounds):
-        for index, (client, (url, pid)) in enumerate(zip(clients, urls, strict=True)):
+        for index, (client, (_, pid)) in enumerate(zip(clients, urls, strict=True)):
             before = cpu_seconds(pid)
-            walls[index] += await asked(url, body, _CPU_ROUND, client)
+            walls[index] += await asked(client, body, _CPU_ROUND)
             cpu[index] += (cpu_seconds(pid) - before) * 1e3
     for client in clients:
         client.close()

@@ -56,7 +56,6 @@ class Schema:
     def __init__(self, document: Document, *, known: bool = False) -> None:
         self.document = document
         self._findings = findings(document, known=known)
-        self._alike = not _tells_apart(document)
         self._fits: dict[tuple[type, bool], bool] = {}
 
     def is_valid(self, instance: Any) -> bool:
@@ -64,16 +63,17 @@ class Schema:
         return next(self._findings(instance), None) is None
 
     def _takes(self, sample: bytes | Octets, *, member: bool) -> bool:
-        """Whether what is like `sample` fits, alone or as the one member `image`: one verdict for all of it."""
+        """Whether all that is like `sample` is known to fit, alone or as the one member `image`: one verdict for it."""
         key = (type(sample), member)
         if key not in self._fits:
-            self._fits[key] = self.is_valid({"image": sample} if member else sample)
+            instance = {"image": sample} if member else sample
+            self._fits[key] = not _tells_apart(self.document) and self.is_valid(instance)
         return self._fits[key]
 
     def check(self, instance: Any) -> None:
         """Raises Mismatch when the instance does not fit."""
         member = isinstance(instance, dict) and len(cast(Document, instance)) == 1
-        sample = _sample(cast(Document, instance).get("image") if member else instance) if self._alike else None
+        sample = _sample(cast(Document, instance).get("image") if member else instance)
         if sample is not None and self._takes(sample, member=member):
             return
         found = list(self._findings(instance))

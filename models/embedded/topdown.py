@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..architectures.rtdetr_topdown import BLOCKS, GROWN, LEAST_SIDE, WINDOW, cell_centres
+from ..heads.candidates import corners
 from ..heads.duplicates import ious
 from .dataset import Batch
 from .joints import JOINTS, SIGMAS, unlikelihood
@@ -135,13 +136,12 @@ def topdown_loss(
     truths: list[NDArray[np.float32]] = []
     for image, boxes, joints in zip(images, batch.boxes, batch.joints, strict=True):
         is_person = np.asarray((joints[..., 2] > 0).any(axis=1))
-        people = np.flatnonzero(is_person)
         others = elsewhere(rng, boxes, is_person)
-        found = np.concatenate([boxes[people], others])
+        found = np.concatenate([boxes[is_person], others])
         frame = windows(torch.from_numpy(shaken(rng, found)).to(image.device))
         crops.append(cut(image, frame, shape))
         frames.append(torch.cat([frame, torch.from_numpy(found[:, 2:]).to(image.device)], dim=1))
-        truths.append(np.concatenate([joints[people], np.zeros((len(others), JOINTS, 3), np.float32)]))
+        truths.append(np.concatenate([joints[is_person], np.zeros((len(others), JOINTS, 3), np.float32)]))
     if not sum(map(len, crops)):
         return sum(parameter.sum() for parameter in network.parameters()) * 0.0
     # By a sixth faster on a CPU than with the channels apart.
@@ -160,10 +160,8 @@ def elsewhere(
     for _ in range(8):
         size = np.exp(rng.uniform(np.log(0.06), np.log(0.5), 2))
         thrown = np.concatenate([rng.uniform(size / 2, 1 - size / 2), size]).astype(np.float32)[None]
-        all_of_them = np.concatenate([thrown, boxes[is_person]])
-        half = all_of_them[:, 2:] * np.float32(0.5)
-        corners = np.concatenate([all_of_them[:, :2] - half, all_of_them[:, :2] + half], axis=1)
-        if not (ious(corners.astype(np.float32))[0, 1:] > FAR).any():
+        edges = corners(np.concatenate([thrown, boxes[is_person]]), width=1, height=1, clip=False)
+        if not (ious(edges)[0, 1:] > FAR).any():
             return thrown
     return others
 

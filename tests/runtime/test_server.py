@@ -14,10 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import hypercorn.protocol
 import pytest
+from hypercorn.asyncio import tcp_server
+from hypercorn.protocol.h11 import H11Protocol
 
 from inflare.runtime.config import Settings, load
-from inflare.runtime.server import ServeError, bind
+from inflare.runtime.http.http1 import Http1
+from inflare.runtime.server import ServeError, bind, serve
 from tests import spots
 
 RUN = "/ai/run/@local/spots"
@@ -176,6 +180,25 @@ def test_two_thousand_requests_at_concurrency_32_are_answered_or_refused(tmp_pat
     assert {status for _, status, _ in answers} <= {200, 429}
     assert all(score == single[which] for which, status, score in answers if status == 200)
     assert len(answers) == 2000
+
+
+def test_serving_takes_the_short_way_through_hypercorn(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sys.getswitchinterval()
+    monkeypatch.setattr(hypercorn.protocol, "H11Protocol", H11Protocol)
+    monkeypatch.setattr(tcp_server, "MAX_RECV", 1)
+    monkeypatch.setattr("inflare.runtime.server.bind", str)
+    monkeypatch.setattr("inflare.runtime.server.runner", lambda: pytest.fail("it would serve now"))
+    with pytest.raises(pytest.fail.Exception, match="it would serve now"):
+        serve(settings(), print)
+    sys.setswitchinterval(before)
+    assert vars(hypercorn.protocol)["H11Protocol"] is Http1
+    assert tcp_server.MAX_RECV > 1
+
+
+def test_the_server_loads_nothing_that_only_images_by_url_need() -> None:
+    code = "import sys, inflare.runtime.server; print('httpx' in sys.modules)"
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def settings(**flags: object) -> Settings:

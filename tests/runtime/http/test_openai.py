@@ -45,6 +45,19 @@ def chat(request_to: Request, content: object, **members: Any) -> httpx.Response
 
 PART = [{"type": "text", "text": "What is here?"}, {"type": "image_url", "image_url": {"url": DATA_URL}}]
 
+FORBIDDEN = [{"type": "image_url", "image_url": {"url": "http://127.0.0.1:9/x.png"}}]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_image_by_url_goes_through_the_guarded_fetcher(with_client: WithClient, times: int) -> None:
+    async def refused(app: App, client: httpx.AsyncClient) -> list[httpx.Response]:
+        members = {"model": spots.MODEL, "messages": [{"role": "user", "content": FORBIDDEN}]}
+        return [await client.post("/v1/chat/completions", json=members) for _ in range(times)]
+
+    for response in with_client(refused):
+        assert response.status_code == 400
+        assert "reserved address" in response.json()["error"]["message"]
+
 
 # Models
 
