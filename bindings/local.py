@@ -15,7 +15,7 @@ from ..runtime.engine import Answer, Engine
 from ..runtime.http import catalogue
 from ..runtime.http.cloudflare import answer_headers
 from ..runtime.http.intake import decode_members, job_of
-from ..runtime.http.results import result_of
+from ..runtime.http.results import items_of
 from ..runtime.http.workers import render_error
 from .errors import from_fault
 from .options import RunOptions
@@ -42,7 +42,7 @@ class LocalAI:
             self.last_request_id = error.request_id
             raise error from fault
         self.last_request_id = answer.request_id
-        items = result_of(answer, self._engine.settings.cloudflare)
+        items = items_of(answer, self._engine.settings.cloudflare)
         if options.return_raw_response:
             return RawResponse(200, answer_headers(answer), json.dumps(items).encode())
         schemas = self._engine.find(model).keypoints

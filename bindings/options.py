@@ -31,15 +31,20 @@ class RunOptions:
     extra_headers: Mapping[str, str] | None = None
 
 
+_DEFAULT = RunOptions()
+_KNOWN = {field.name for field in fields(RunOptions)}
+
+
 def run_options(options: Mapping[str, Any] | None, given: Mapping[str, Any]) -> RunOptions:
     """Options from a mapping in either spelling and from keywords. Raises TypeError for an unknown one."""
-    known = {field.name for field in fields(RunOptions)}
+    if not options and not given:
+        return _DEFAULT
     merged: dict[str, Any] = {}
     for name, value in {**(options or {}), **given}.items():
         own = _SPELLINGS.get(name, name)
-        if own not in known:
-            close = difflib.get_close_matches(name, {*known, *_SPELLINGS}, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known))}."
+        if own not in _KNOWN:
+            close = difflib.get_close_matches(name, {*_KNOWN, *_SPELLINGS}, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(_KNOWN))}."
             raise TypeError(f"env.AI.run has no option {name!r}; {hint}")
         merged[own] = value
     return RunOptions(**merged)

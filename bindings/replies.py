@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 _LENGTHS = ("content-length", "transfer-encoding")
@@ -14,8 +14,7 @@ class BrokenReply(Exception):
     """What came is no HTTP, or not all of an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """Status, headers (lower case) and body of an answer."""
 
     status: int

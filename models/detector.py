@@ -1,8 +1,8 @@
 """A card put to work around a network: what goes in (prepare) and what its raw outputs mean (read)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,8 +24,7 @@ class OutputsError(ValueError):
         self.output, self.rule, self.remedy = output, rule, remedy
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True):
     """What the network takes, uint8 [h, w, 3] RGB, and the size in pixels of the original, upright image."""
 
     pixels: NDArray[np.uint8]

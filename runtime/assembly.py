@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,6 +28,7 @@ from .inference.sessions import OnnxSession, SessionError, SessionOptions, avail
 from .local_models import install_local
 from .storage.database import Database
 from .storage.instants import utc_now
+from .threads import Threads
 
 log = logging.getLogger("inflare.runtime")
 
@@ -163,7 +163,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     most = settings.runtime.max_batch or _BATCHES.get(options[0].choice.providers[0], 1)
     rule = BatchRule(most, settings.runtime.max_wait_ms / 1e3)
     memory = settings.runtime.memory_mb << 20 or total_memory() // 2
-    decoders = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
+    decoders = Threads(cores(), "decode")
     pool = Pool(openers, rule, memory, threads, niceness)
     ledger = Ledger(database, lease=timedelta(seconds=settings.ledger.lease_s))
     till = Till(ledger, Allocation(ledger, settings.cloudflare.daily_neurons), utc_now)
@@ -173,6 +173,6 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
         yield Runtime(Engine(settings, catalog, store, pool, till, decoders), doorkeeper)
     finally:
         await pool.close()
-        decoders.shutdown(wait=False, cancel_futures=True)
+        decoders.close()
         await ledger.close()
         database.close()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from ..models.card import Card
 from ..models.catalog import Catalog
@@ -29,10 +30,15 @@ from .config import Settings
 from .inference.batcher import CallerLeft, Inferred
 from .inference.pool import Pool
 from .inference.sessions import SessionError
+from .threads import Threads
 
 log = logging.getLogger("inflare.engine")
 
 T = TypeVar("T")
+
+# A longer image's digest would hold the event loop for more than a tenth of a millisecond; a change of threads costs
+# about as much.
+_DIGESTED_INLINE = 1 << 17
 
 
 def _never() -> bool:
@@ -44,8 +50,7 @@ def _either(departed: Callable[[], bool], refused: Callable[[], bool]) -> Callab
     return lambda: departed() or refused()
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, frozen=True):
     """One inference request.
 
     model: any id or alias of a card. image: an encoded image file. thresholds: None leaves every detection
@@ -66,8 +71,7 @@ class Job:
     departed: Callable[[], bool] = _never
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(msgspec.Struct, frozen=True, gc=False):
     """Milliseconds of each step of one request; `settle` is the ledger's."""
 
     decode: float
@@ -77,8 +81,7 @@ class Timings:
     settle: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a request gets: detections sorted by score, which weights made them, and what it cost.
 
     model: the card's id. weights: "installed" or "embedded". width, height: of the image, in pixels.
@@ -107,7 +110,7 @@ class Engine:
     """Runs jobs on one event loop."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, store: Store, pool: Pool, till: Till, decoders: Executor
+        self, settings: Settings, catalog: Catalog, store: Store, pool: Pool, till: Till, decoders: Threads
     ) -> None:
         self.settings = settings
         self.catalog = catalog
@@ -172,12 +175,20 @@ class Engine:
     async def aside(self, work: Callable[[], T]) -> T:
         """The outcome of work that would hold the event loop, done in the threads that decode: one a core, so that
         however many bodies arrive at once the loop competes with few."""
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
+        return await self._decoders.run(work)
 
     def _hashing(self, job: Job) -> Hashing | None:
-        """The digest of a job, taken beside its decoding: a megabyte would hold the event loop for a millisecond."""
+        """The digest of a job, taken while it is decoded."""
         digest = job.digest
-        return None if digest is None else lambda: self.aside(digest)
+        if digest is None:
+            return None
+        if len(job.image) > _DIGESTED_INLINE:
+            return lambda: self.aside(digest)
+
+        async def inline() -> bytes:
+            return digest()
+
+        return inline
 
     async def _bounded(self, card: Card, jobs: Sequence[Job], complete: Complete) -> list[Answer]:
         seconds = self.settings.limits.timeout_s

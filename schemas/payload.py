@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
+
+import msgspec
 
 from .document import Json
 from .json_body import read_json
@@ -43,8 +44,7 @@ _STRANGERS: tuple[tuple[bytes, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """What a body said: the encoded image, what came beside it, and the form it came in."""
 
     image: bytes | memoryview

@@ -22,6 +22,7 @@ from inflare.models.nested import scans
 from inflare.models.resize import sampled, target
 from inflare.runtime.config import load
 from inflare.runtime.engine import Answer, Timings
+from inflare.runtime.http.quick_json import quick_text
 from inflare.runtime.http.results import result_of
 from inflare.schemas import payload
 from inflare.schemas.validate import strict_schema
@@ -91,7 +92,7 @@ def _answers() -> dict[str, Hot]:
     return {
         "read: softmax, 100 queries": Hot("python", lambda: dense.read(of_dense, width=640, height=480)),
         "read: sigmoid top-k, 300 queries": Hot("python", lambda: listed.read(of_listed, width=640, height=480)),
-        "answer: 100 detections as JSON": Hot("python", lambda: json.dumps(result_of(answer, settings))),
+        "answer: 100 detections as JSON": Hot("python", lambda: quick_text(result_of(answer, settings))),
     }
 
 

@@ -125,7 +125,7 @@ class View:
             click.echo(self._table(path, card, answer, kept))
 
     def _json(self, answer: Answer, settings: Settings) -> str:
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         from ...runtime.http.quick_json import quick_text
         from ...runtime.http.results import result_of

@@ -1,9 +1,9 @@
 """What the heads have in common: candidates in the reference's own order, before labels and thresholds, and the
 two formulas that every detector of the DETR family shares."""
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,8 +11,7 @@ Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True):
     """N results in the order of the reference implementation.
 
     scores float32 [N] in 0..1, labels int64 [N] (columns of the logits), queries int64 [N] (rows), boxes

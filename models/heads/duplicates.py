@@ -2,9 +2,8 @@
 
 Detectors matched one to one learn to answer once; a small or young one still answers twice at times."""
 
-from dataclasses import replace
-
 import numpy as np
+from msgspec.structs import replace
 
 from .candidates import Candidates, Floats
 

@@ -2,9 +2,10 @@
 confidence and covariance; uncertain joints lower the score."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from . import duplicates, sigmoid_topk
@@ -15,8 +16,7 @@ X, Y, FINDABLE, LOG_L11, L21, LOG_L22 = 0, 1, 2, 4, 5, 6
 _TINY = 1e-12  # the reference's floor below a logarithm
 
 
-@dataclass(frozen=True, slots=True)
-class Joints:
+class Joints(msgspec.Struct, frozen=True):
     """The joints of one result with K points: xy float32 [K, 2] pixels, confidence float32 [K], and covariance
     float32 [K, 2, 2] in pixels squared (NaN where not finite)."""
 
@@ -25,8 +25,7 @@ class Joints:
     covariance: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Posed:
+class Posed(msgspec.Struct, frozen=True):
     """Candidates and, for each, its joints; None where its class has none."""
 
     candidates: Candidates

@@ -1,7 +1,8 @@
 """The rules of the ledger for one group of commands inside one transaction: what is granted, refused, charged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ..storage.instants import from_micros, to_micros
 from ..storage.journal import AccountKey, Group, JournalRow, KeyRow, ReservationRow
@@ -10,23 +11,20 @@ from .orders import Charge, Order, Reservation
 from .wallets import Wallets, book_of, revenue_of
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(msgspec.Struct, frozen=True):
     """Hold the price, claim the key."""
 
     order: Order
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True):
     """Turn the reservation into a charge; `again` says that an earlier attempt may have been committed."""
 
     order: Order
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """Give the reservation back."""
 
     order: Order
@@ -82,10 +80,10 @@ class Clerk:
 
     def _load_durable(self, commands: Sequence[Command]) -> None:
         reserving = [command.order for command in commands if isinstance(command, Reserve)]
-        pairs = {pair for command in commands if (pair := _pair(command.order))}
+        pairs = {pair for command in commands if (pair := pair_of(command.order))}
         self._keys = self._group.keys(pairs)
         self._by_sequence = self._group.entries([row.sequence for row in self._keys.values()])
-        self._claims = self._group.claims({pair for order in reserving if (pair := _pair(order))})
+        self._claims = self._group.claims({pair for order in reserving if (pair := pair_of(order))})
         if self._again:
             self._rows = self._group.reservations([order.request_id for order in reserving])
         finishing = {c.order.request_id: c.order for c in commands if not isinstance(c, Reserve)}
@@ -107,7 +105,7 @@ class Clerk:
         row = self._rows.get(order.request_id)
         if row is not None and row.holder == self._holder:
             return Reservation(order)  # the earlier attempt was committed
-        pair = _pair(order)
+        pair = pair_of(order)
         if pair is not None:
             charge = self._charged_under(pair, order)
             if charge is not None:
@@ -123,7 +121,7 @@ class Clerk:
         done = self._charges.get(order.request_id)
         if done is not None:
             return _charge(done)
-        pair = _pair(order)
+        pair = pair_of(order)
         charge = None if pair is None else self._charged_under(pair, order)
         if charge is not None:
             return charge  # the lease ran out and a retry with the same key was quicker
@@ -147,10 +145,8 @@ class Clerk:
         if not self._lives(claim.holder):
             self._free(claim)
             self._orphaned.append(claim.request_id)
-        elif _same(claim, order):
-            raise IdempotencyInFlight(pair[1])
         else:
-            raise IdempotencyConflict(pair[1], _difference(claim, order))
+            raise key_taken(claim, order)
 
     def _lives(self, holder: str) -> bool:
         if holder == self._holder:
@@ -169,7 +165,7 @@ class Clerk:
     def _open(self, order: Order) -> None:
         row = self._row(order)
         self._opened[row.request_id] = row
-        pair = _pair(order)
+        pair = pair_of(order)
         if pair is not None:
             self._claims[pair] = row
         self._wallets.move(book_of(order.account), held=row.held)
@@ -204,7 +200,7 @@ class Clerk:
         self._sides += ((row.sequence, customer, -order.nano_usd), (row.sequence, revenue, order.nano_usd))
         self._wallets.move(customer, nano_usd=-order.nano_usd)
         self._wallets.move(revenue, nano_usd=order.nano_usd)
-        pair = _pair(order)
+        pair = pair_of(order)
         if pair is not None:
             self._by_sequence[row.sequence] = row
             key = KeyRow(*pair, order.face, order.model, order.body_hash or b"", row.sequence)
@@ -236,15 +232,23 @@ def release_orphans(group: Group, now: int) -> int:
     return len(orphans)
 
 
-def _pair(order: Order) -> AccountKey | None:
+def pair_of(order: Order) -> AccountKey | None:
+    """What an order's idempotency key is unique in; None where it has none."""
     return None if order.idempotency_key is None else (order.account, order.idempotency_key)
 
 
-def _same(row: KeyRow | ReservationRow, order: Order) -> bool:
-    return (row.face, row.model, row.body_hash) == (order.face, order.model, order.body_hash or b"")
+def key_taken(other: ReservationRow | Order, order: Order) -> LedgerError:
+    """Why `order` cannot have the key that `other`, which is open, holds."""
+    if _same(other, order):
+        return IdempotencyInFlight(order.idempotency_key or "")
+    return IdempotencyConflict(order.idempotency_key or "", _difference(other, order))
 
 
-def _difference(row: KeyRow | ReservationRow, order: Order) -> str:
+def _same(row: KeyRow | ReservationRow | Order, order: Order) -> bool:
+    return (row.face, row.model, row.body_hash or b"") == (order.face, order.model, order.body_hash or b"")
+
+
+def _difference(row: KeyRow | ReservationRow | Order, order: Order) -> str:
     if row.model != order.model:
         return "model"
     return "face" if row.face != order.face else "body"

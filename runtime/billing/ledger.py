@@ -7,16 +7,17 @@ import secrets
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
+
+import msgspec
 
 from ..storage.database import Database, Kept
 from ..storage.errors import DatabaseUnavailable, DuplicateRow
 from ..storage.instants import MICROSECOND, Clock, to_micros, utc_now
-from ..storage.journal import Group
+from ..storage.journal import AccountKey, Group
 from .books import Books
-from .clerk import Clerk, Command, Outcome, Release, Reserve, Settle, release_orphans
+from .clerk import Clerk, Command, Outcome, Release, Reserve, Settle, key_taken, pair_of, release_orphans
 from .errors import DuplicateRequest, LedgerClosed, LedgerError, ReservationClosed
 from .orders import Balance, Charge, Order, Reservation, TopUp
 from .usage import Audit, Statement, Usage, UsageQuery
@@ -28,8 +29,7 @@ GROUP = 512  # commands of one commit; more would only make the first of them wa
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(msgspec.Struct, frozen=True):
     """A command, and who waits for its outcome (nobody, when it tidies up)."""
 
     command: Command
@@ -41,8 +41,8 @@ class Ledger:
 
     A reservation of a prepaid account or with an idempotency key is a row in the database, held by this ledger's
     lease: when the process dies, another one (or its successor) releases it once `lease` is over. Any other
-    reservation has nothing to hold and costs no commit. All methods raise DatabaseUnavailable where the database
-    fails, and LedgerClosed after `close`.
+    reservation has nothing to hold and costs no commit; nor does a promise, for a key alone. All methods raise
+    DatabaseUnavailable where the database fails, and LedgerClosed after `close`.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class Ledger:
         self._holder = secrets.token_hex(16)
         self._lease_ends = 0
         self._open: dict[str, Order] = {}
+        self._promised: set[str] = set()  # open, and not in the database
+        self._keys: dict[AccountKey, Order] = {}  # of what was promised and is open
         self._doubtful: set[str] = set()  # settled, perhaps: the database did not say
         self._unreleased: queue.SimpleQueue[Command] = queue.SimpleQueue()  # what the database did not answer
         self._closed = False
@@ -83,6 +85,44 @@ class Ledger:
             self._open.pop(order.request_id, None)
         return reservation
 
+    def promise(self, order: Order) -> Reservation:
+        """A reservation that is not written down, of an order that holds no money: where the work is soon done, its
+        charge is all that need be. Until then only this ledger keeps the key from other orders, and whether it was
+        charged before is found when it is settled.
+
+        Raises IdempotencyConflict, IdempotencyInFlight, DuplicateRequest, and ValueError for a prepaid order.
+        """
+        self._refuse_if_closed()
+        if order.prepaid:
+            raise ValueError("what holds money is reserved, not promised")
+        if order.request_id in self._open:
+            raise DuplicateRequest(order.request_id)
+        pair = pair_of(order)
+        if pair is not None:
+            other = self._keys.get(pair)
+            if other is not None:
+                raise key_taken(other, order)
+            self._keys[pair] = order
+            self._promised.add(order.request_id)
+        self._open[order.request_id] = order
+        return Reservation(order)
+
+    async def write_down(self, promise: Reservation) -> Reservation:
+        """The reservation of what was promised, because it takes longer: from now on its key is kept from every
+        process. Raises as `reserve`, and ReservationClosed; what is refused is open no more."""
+        order = promise.order
+        if order.request_id not in self._open:
+            raise ReservationClosed(order.request_id)
+        self._promised.discard(order.request_id)
+        try:
+            reservation = cast(Reservation, await self._ask(Reserve(order)))
+        except Exception:
+            self._forget(order)
+            raise
+        if reservation.repeat:
+            self._forget(order)
+        return reservation
+
     async def settle(self, reservation: Reservation) -> Charge:
         """Charge the order; durable when this returns. A repeat returns the first answer's charge.
 
@@ -101,10 +141,11 @@ class Ledger:
         if reservation.repeat:
             return
         logger.debug("released %s: %s", reservation.order.request_id, reason)
-        if reservation.order.durable:
-            await self._finish(Release(reservation.order))
-        elif self._open.pop(reservation.order.request_id, None) is None:
-            raise ReservationClosed(reservation.order.request_id)
+        order = reservation.order
+        if self._written(order):
+            await self._finish(Release(order))
+        elif not self._forget(order):
+            raise ReservationClosed(order.request_id)
 
     async def top_up(self, account: str, nano_usd: int, *, fee_bps: int = 0, reference: str | None = None) -> TopUp:
         """Credit what was paid less the fee; see `Books.top_up`."""
@@ -140,7 +181,7 @@ class Ledger:
         to the end of the lease as if the process had died. The database stays open."""
         if self._closed:
             return
-        held = [order for order in self._open.values() if order.durable] if release else []
+        held = [order for order in self._open.values() if self._written(order)] if release else []
         self._open.clear()
         for order in held:
             self._writer.put(_Asked(Release(order)))
@@ -166,13 +207,27 @@ class Ledger:
         try:
             outcome = await self._ask(command)
         except LedgerError:
+            self._forget(order)
             raise
         except Exception:
             self._open[order.request_id] = order
             self._doubtful.add(order.request_id)
             raise
-        self._doubtful.discard(order.request_id)
+        self._forget(order)
         return outcome
+
+    def _forget(self, order: Order) -> bool:
+        """The order is open no more; whether it was."""
+        self._doubtful.discard(order.request_id)
+        self._promised.discard(order.request_id)
+        pair = pair_of(order)
+        if pair is not None and self._keys.get(pair) is order:
+            del self._keys[pair]
+        return self._open.pop(order.request_id, None) is not None
+
+    def _written(self, order: Order) -> bool:
+        """Whether the order's reservation is, or may be, a row in the database."""
+        return order.durable and order.request_id not in self._promised
 
     # From here on: the writer's thread, except `_deliver`.
 
@@ -227,7 +282,7 @@ class Ledger:
         if unreleased:
             self._carry_out(unreleased)
         now = to_micros(self._clock())
-        holding = any(order.durable for order in list(self._open.values()))
+        holding = any(self._written(order) for order in list(self._open.values()))
         with self._database.group() as statements:
             group = Group(statements)
             lease_ends = self._renew(group, now) if holding else self._lease_ends
@@ -254,7 +309,7 @@ class Ledger:
             granted = isinstance(outcome, Reservation) and not outcome.repeat
             if granted or isinstance(outcome, DatabaseUnavailable):
                 self._writer.put(_Asked(Release(order)))
-            self._open.pop(order.request_id, None)
+            self._forget(order)
 
 
 def _drained(waiting: "queue.SimpleQueue[Command]") -> list[Command]:

@@ -1,15 +1,15 @@
 """What travels between the engine and the ledger: an order, its reservation, its charge."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from .errors import InvalidOrder
 
 LONGEST_KEY = 255  # characters, as other payment APIs allow
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """One request to be paid.
 
     `nano_usd` is the whole price in nano-dollars; `prepaid` says that the wallet must cover it. `request_id` is
@@ -43,8 +43,7 @@ class Order:
         return self.prepaid or self.idempotency_key is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """A settled order: `sequence` is its place in the journal, `at` when the order was made."""
 
     request_id: str
@@ -56,8 +55,7 @@ class Charge:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """A promise to settle or release. `repeat` is set where the key was charged before: `charge` is the first
     answer's, and settling costs nothing."""
 
@@ -70,8 +68,7 @@ class Reservation:
         return self.charge is not None
 
 
-@dataclass(frozen=True, slots=True)
-class TopUp:
+class TopUp(msgspec.Struct, frozen=True):
     """Credit bought: `paid_nano_usd` came in, `fee_nano_usd` was kept, the rest was credited."""
 
     account: str
@@ -86,8 +83,7 @@ class TopUp:
         return self.paid_nano_usd - self.fee_nano_usd
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True):
     """A wallet: `nano_usd` is credit (negative = owed by a postpaid account), `held` what open requests reserve."""
 
     account: str

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, date
 from functools import partial
+
+import msgspec
+from msgspec.structs import replace
 
 from ...models.card import Card
 from .. import faults
@@ -24,12 +26,14 @@ from .prices import BillingFace, Quote, quote
 
 log = logging.getLogger("inflare.billing")
 
+# A request with a key that is not done by then is written down, so that other processes know of the key.
+_WRITTEN_AFTER_S = 0.25
+
 
 Hashing = Callable[[], Awaitable[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
+class Purchase(msgspec.Struct, frozen=True):
     """What is bought: one inference request of `account` on `face`.
 
     idempotency_key: the client's. body_hash: of what was asked, so that a key is not used for something else.
@@ -44,16 +48,16 @@ class Purchase:
 
 
 class Sale:
-    """An open sale; `charge` is set once it is settled."""
+    """An open sale; `charge` is set once it is settled. `reserving` is its reservation, while it is made."""
 
     def __init__(self, quote: Quote, reserving: asyncio.Future[Reservation]) -> None:
         self.quote = quote
         self.charge: Charge | None = None
-        self._reserving = reserving
+        self.reserving = reserving
 
     def refused(self) -> bool:
         """Whether it is known by now that nothing will be sold, so that no more work need be done."""
-        return self._reserving.done() and (self._reserving.cancelled() or self._reserving.exception() is not None)
+        return self.reserving.done() and (self.reserving.cancelled() or self.reserving.exception() is not None)
 
 
 class Till:
@@ -87,13 +91,17 @@ class Till:
         paid = partial(self._paid_before, order, purchase.body_hash)
         portion = await self._allocation.take(purchase.account, quote, purchase.images, order.at, paid)
         try:
-            reserving = await self._reserving(order, purchase.body_hash)
-            sale = Sale(quote, reserving)
+            sale = Sale(quote, await self._reserving(order, purchase.body_hash))
+            late = self._late(sale) if order.durable and not order.prepaid else None
             try:
                 yield sale
-                reservation = await asyncio.shield(reserving)
+                if late is not None:
+                    late.cancel()
+                reservation = await asyncio.shield(sale.reserving)
             except BaseException as error:
-                refusal = await asyncio.shield(self._undo(reserving, type(error).__name__))
+                if late is not None:
+                    late.cancel()
+                refusal = await asyncio.shield(self._undo(sale.reserving, type(error).__name__))
                 if refusal is not None and isinstance(error, Exception):
                     raise refusal from error.__cause__
                 raise
@@ -101,13 +109,13 @@ class Till:
         except BaseException:
             portion.give_back()
             raise
-        if reservation.repeat:
+        if sale.charge.request_id != order.request_id:  # it was paid before
             portion.give_back()
 
     async def _reserving(self, order: Order, body_hash: Hashing | None) -> asyncio.Future[Reservation]:
         """The reservation, while it is made; one that need not be written down is there at once."""
         if order.durable:
-            return asyncio.create_task(self._reserve(order, body_hash))
+            return asyncio.create_task(self._reserve(order, body_hash, promised=not order.prepaid))
         made = asyncio.get_running_loop().create_future()
         made.set_result(await self._reserve(order, body_hash))
         return made
@@ -135,11 +143,26 @@ class Till:
         await self._release(reservation, "only asked about")
         return reservation.repeat
 
-    async def _reserve(self, order: Order, body_hash: Hashing | None) -> Reservation:
+    async def _reserve(self, order: Order, body_hash: Hashing | None, *, promised: bool = False) -> Reservation:
         if body_hash is not None:
             order = replace(order, body_hash=await body_hash())
         try:
-            return await self.ledger.reserve(order)
+            return self.ledger.promise(order) if promised else await self.ledger.reserve(order)
+        except (errors.LedgerError, StorageError) as error:
+            raise _fault(error) from error
+
+    def _late(self, sale: Sale) -> asyncio.TimerHandle:
+        """Has the promise of a sale that takes long written down."""
+
+        def write_down() -> None:
+            sale.reserving = asyncio.create_task(self._written(sale.reserving))
+
+        return asyncio.get_running_loop().call_later(_WRITTEN_AFTER_S, write_down)
+
+    async def _written(self, promised: asyncio.Future[Reservation]) -> Reservation:
+        promise = await promised
+        try:
+            return await self.ledger.write_down(promise)
         except (errors.LedgerError, StorageError) as error:
             raise _fault(error) from error
 

@@ -18,5 +18,5 @@ class QuickJSONResponse(JSONResponse):
     """As starlette's, but that a number that is not finite becomes null instead of an error."""
 
     def render(self, content: Any) -> bytes:
-        """`content`: dicts with string keys, lists, tuples and JSON's scalars."""
+        """`content`: dicts with string keys, lists, tuples, msgspec's structs and JSON's scalars."""
         return msgspec.json.encode(content)

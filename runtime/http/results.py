@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from ...models.detection import Box, Detection, Keypoint
 from ..config import Cloudflare
@@ -13,9 +16,29 @@ _UINT16 = 0xFFFF
 Item = dict[str, Any]
 
 
-def result_of(reply: Answer, settings: Cloudflare) -> list[Item]:
-    """The bare result: score, label and an integer box as the hosted service lists them; skeletons as
-    `inflare/keypoint-detection.output` documents them."""
+class _Edges(msgspec.Struct, gc=False):
+    xmin: int
+    ymin: int
+    xmax: int
+    ymax: int
+
+
+class _Listed(msgspec.Struct, gc=False):
+    """One object as the hosted service lists it. An answer has hundreds, and a dict each would cost twice as much."""
+
+    score: float
+    label: str
+    box: _Edges
+
+
+def items_of(reply: Answer, settings: Cloudflare) -> list[Item]:
+    """The bare result in dicts."""
+    return msgspec.to_builtins(result_of(reply, settings))
+
+
+def result_of(reply: Answer, settings: Cloudflare) -> Sequence[object]:
+    """The bare result for msgspec's JSON: score, label and an integer box as the hosted service lists them; skeletons
+    as `inflare/keypoint-detection.output` documents them."""
     found = reply.detections
     if found and found[0].detection_confidence is not None:
         return [_instance(each) for each in found]
@@ -23,16 +46,16 @@ def result_of(reply: Answer, settings: Cloudflare) -> list[Item]:
     # Truncated toward zero, as the reference pipeline does; not clipped at the far edge. In one piece, because an
     # answer has hundreds.
     return [
-        {
-            "score": each.score,
-            "label": each.label,
-            "box": {
-                "xmin": edge if (edge := int(box.xmin)) >= 0 else edge & mask,
-                "ymin": edge if (edge := int(box.ymin)) >= 0 else edge & mask,
-                "xmax": edge if (edge := int(box.xmax)) >= 0 else edge & mask,
-                "ymax": edge if (edge := int(box.ymax)) >= 0 else edge & mask,
-            },
-        }
+        _Listed(
+            each.score,
+            each.label,
+            _Edges(
+                edge if (edge := int(box.xmin)) >= 0 else edge & mask,
+                edge if (edge := int(box.ymin)) >= 0 else edge & mask,
+                edge if (edge := int(box.xmax)) >= 0 else edge & mask,
+                edge if (edge := int(box.ymax)) >= 0 else edge & mask,
+            ),
+        )
         for each in found
         for box in (each.box,)
     ]

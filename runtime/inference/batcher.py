@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,8 +30,7 @@ class BatchRule:
     max_wait: float
 
 
-@dataclass(frozen=True, slots=True)
-class Inferred:
+class Inferred(msgspec.Struct, frozen=True):
     """One image's outputs (no batch axis), and how long it waited and computed, in seconds."""
 
     outputs: Outputs
@@ -45,12 +45,11 @@ def _never() -> bool:
     return False
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(msgspec.Struct):
     pixels: Images
     departed: Callable[[], bool]
     answer: asyncio.Future[Inferred]
-    since: float = field(default_factory=perf_counter)
+    since: float = msgspec.field(default_factory=perf_counter)
 
 
 class Batcher:

@@ -10,17 +10,17 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..threads import Threads
 from .sessions import Images, Outputs, Session, SessionLost
 
 log = logging.getLogger("inflare.lanes")
 
 
-def worker(name: str, niceness: int = 0, count: int = 1) -> ThreadPoolExecutor:
+def worker(name: str, niceness: int = 0, count: int = 1) -> Threads:
     """`count` threads that compute, and those that they start, `niceness` (0..19) below the rest of the process in
     priority where threads have one of their own (Linux). On busy cores the event loop then waits for no inference."""
 
@@ -29,7 +29,7 @@ def worker(name: str, niceness: int = 0, count: int = 1) -> ThreadPoolExecutor:
             thread = threading.get_native_id()
             os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))
 
-    return ThreadPoolExecutor(count, thread_name_prefix=f"infer {name}", initializer=yielding)
+    return Threads(count, f"infer {name}", yielding)
 
 
 class Lane:
@@ -50,7 +50,7 @@ class Lane:
 
     def begin(self, images: Images, sizes: NDArray[np.int64]) -> asyncio.Future[Outputs]:
         """Infer one batch from now on, without waiting for another turn of the loop; see `Session.run`."""
-        return asyncio.get_running_loop().run_in_executor(self._thread, self.session.run, images, sizes)
+        return self._thread.run(self.session.run, images, sizes)
 
     async def run(
         self, images: Images, sizes: NDArray[np.int64], begun: asyncio.Future[Outputs] | None = None
@@ -61,12 +61,12 @@ class Lane:
         except SessionLost as error:
             self.lost += 1
             log.error("a session is replaced: %s", error)
-            self.session = await asyncio.get_running_loop().run_in_executor(self._thread, self._reopen)
+            self.session = await self._thread.run(self._reopen)
             return await self.begin(images, sizes)
 
     def close(self) -> None:
         """Let the thread go once it is idle."""
-        self._thread.shutdown(wait=False)
+        self._thread.close()
 
 
 class Lanes:

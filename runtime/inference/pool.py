@@ -122,10 +122,9 @@ class Pool:
         count = 1 if any(opener.alone for opener in self._openers) else len(reopens)
         opening = worker(name, self._niceness, count)
         try:
-            loop = asyncio.get_running_loop()
-            sessions = await asyncio.gather(*(loop.run_in_executor(opening, reopen) for reopen in reopens))
+            sessions = await asyncio.gather(*(opening.run(reopen) for reopen in reopens))
         finally:
-            opening.shutdown(wait=False, cancel_futures=True)
+            opening.close()
         lanes = [
             Lane(session, reopen, name, opener.width, self._niceness)
             for opener, reopen, session in zip(self._openers, reopens, sessions, strict=True)

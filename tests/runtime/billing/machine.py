@@ -1,7 +1,7 @@
 """What the ledger should do, as a model that is too simple to be wrong, and the rules that compare the two.
 
-Two ledgers on one database stand for two processes. They reserve, settle, release, crash and retry in any order,
-with a clock moved by hand; after each step the outcome must be the model's."""
+Two ledgers on one database stand for two processes. They reserve, promise, settle, release, crash and retry in
+any order, with a clock moved by hand; after each step the outcome must be the model's."""
 
 import asyncio
 from dataclasses import dataclass
@@ -41,17 +41,29 @@ PRICES = st.sampled_from((0, 7_500, 47_000, 200_000))
 
 @dataclass
 class Open:
-    """A reservation as the model sees it: `kept` until its process died or was robbed."""
+    """A reservation as the model sees it: `kept` until its process died or was robbed. A promise has a key that its own
+    ledger knows, and nothing in the database until it is written down."""
 
     side: int
     life: int
     reservation: Reservation
     kept: bool = True
+    promise: bool = False
+    written: bool = True
     finished: bool = False
 
     @property
     def order(self) -> Order:
         return self.reservation.order
+
+
+def _same_key(one: Order, other: Order) -> bool:
+    keys = {one.idempotency_key, other.idempotency_key}
+    return one.account == other.account and len(keys) == 1 and None not in keys
+
+
+def _taken(holder: Order, wanted: Order) -> type[LedgerError]:
+    return IdempotencyInFlight if holder.body_hash == wanted.body_hash else IdempotencyConflict
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -95,8 +107,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _claim(self, wanted: Order) -> Order | None:
         for o in self.open:
-            same = o.order.account == wanted.account and o.order.idempotency_key == wanted.idempotency_key
-            if same and o.kept and not o.finished and wanted.idempotency_key is not None:
+            if o.kept and o.written and not o.finished and _same_key(o.order, wanted):
+                return o.order
+        return None
+
+    def _promised(self, side: int, wanted: Order) -> Order | None:
+        for o in self.open:
+            here = o.promise and (o.side, o.life) == (side, self.lives[side])
+            if here and not o.finished and _same_key(o.order, wanted):
                 return o.order
         return None
 
@@ -112,7 +130,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if paid is not None:
             return "repeat" if paid.body_hash == wanted.body_hash else IdempotencyConflict
         if claim is not None:
-            return IdempotencyInFlight if claim.body_hash == wanted.body_hash else IdempotencyConflict
+            return _taken(claim, wanted)
         return InsufficientCredits if self._poor(wanted) else "granted"
 
     def _ask(self, work: Any) -> Any:
@@ -157,6 +175,43 @@ class LedgerMachine(RuleBasedStateMachine):
             return multiple()
         self.open.append(opened)
         return opened
+
+    @rule(target=reservations, side=SIDES, nano_usd=PRICES, key=KEYS, body=BODIES)
+    def promise(self, side: int, nano_usd: int, key: str | None, body: bytes) -> Open | MultipleResults[Open]:
+        """A request begins that is thought to end soon."""
+        wanted = order(self._name("postpaid"), nano_usd, key=key, body=body)
+        other = self._promised(side, wanted)
+        try:
+            promise = self.ledgers[side].promise(wanted)
+        except LedgerError as refusal:
+            assert other is not None and type(refusal) is _taken(other, wanted)
+            return multiple()
+        assert other is None and not promise.repeat
+        opened = Open(side, self.lives[side], promise, promise=True, written=False)
+        self.open.append(opened)
+        return opened
+
+    @rule(target=reservations, opened=consumes(reservations))
+    def write_down(self, opened: Open) -> Open | MultipleResults[Open]:
+        """A request takes longer than was thought."""
+        if not opened.promise or opened.written or opened.order.idempotency_key is None:
+            return opened
+        expected = self._expected(opened.order)
+        outcome = self._ask(self.ledgers[opened.side].write_down(opened.reservation))
+        if opened.life != self.lives[opened.side]:
+            assert type(outcome) is ReservationClosed
+            return multiple()
+        if isinstance(outcome, Reservation) and not outcome.repeat:
+            assert expected == "granted"
+            opened.written = opened.kept = True
+            return opened
+        opened.finished = True
+        if isinstance(outcome, Reservation):
+            assert expected == "repeat"
+            self._settle_repeat(Open(opened.side, opened.life, outcome))
+        else:
+            assert type(outcome) is expected
+        return multiple()
 
     def _settle_repeat(self, opened: Open) -> None:
         charge = self._ask(self.ledgers[opened.side].settle(opened.reservation))

@@ -56,6 +56,33 @@ def test_a_lost_answer_to_a_reserve_holds_once(faltering: Faltering, when: bool)
 
 
 @pytest.mark.parametrize("when", [BEFORE, AFTER])
+def test_a_promise_that_could_not_be_settled_is_given_up_and_charged_once(faltering: Faltering, when: bool) -> None:
+    async def work(ledger: Ledger) -> None:
+        promise = ledger.promise(order(key="k"))
+        faltering.fail(when, BEFORE)
+        with pytest.raises(DatabaseUnavailable):
+            await ledger.settle(promise)
+        await ledger.release(promise, "it could not be settled")
+        faltering.fail()
+        await ledger.settle(ledger.promise(order(key="k")))
+        assert (await ledger.balance("alice")).nano_usd == 0
+
+    _run(faltering, work)
+
+
+def test_a_promise_that_could_not_be_written_down_frees_its_key(faltering: Faltering) -> None:
+    async def work(ledger: Ledger) -> None:
+        promise = ledger.promise(order(key="k"))
+        faltering.fail(AFTER, BEFORE)
+        with pytest.raises(DatabaseUnavailable):
+            await ledger.write_down(promise)
+        await ledger.sweep()
+        await ledger.settle(ledger.promise(order(key="k", body=b"another")))
+
+    _run(faltering, work)
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
 def test_a_settle_that_failed_may_be_settled_again(faltering: Faltering, when: bool) -> None:
     async def work(ledger: Ledger) -> None:
         reservation = await ledger.reserve(order(prepaid=True))

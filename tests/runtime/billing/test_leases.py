@@ -76,6 +76,40 @@ def test_a_key_of_the_dead_is_free_at_once_when_the_lease_ends(database: Databas
     two_ledgers(database, work)
 
 
+def test_of_two_promises_of_one_key_one_is_charged(database: Database) -> None:
+    async def work(one: Ledger, other: Ledger, clock: HandClock) -> None:
+        promises = [(ledger, ledger.promise(order(key="k"))) for ledger in (one, other)]
+        charges = await asyncio.gather(*(ledger.settle(promise) for ledger, promise in promises))
+        assert charges[0] == charges[1]
+        assert (await one.balance("alice")).nano_usd == 0
+
+    two_ledgers(database, work)
+
+
+def test_a_promise_that_is_written_down_is_known_elsewhere(database: Database) -> None:
+    async def work(slow: Ledger, other: Ledger, clock: HandClock) -> None:
+        reservation = await slow.write_down(slow.promise(order(key="k")))
+        with pytest.raises(IdempotencyInFlight):
+            await other.reserve(order(key="k"))
+        quick = other.promise(order(key="k"))
+        with pytest.raises(IdempotencyInFlight):
+            await other.write_down(quick)
+        charged = await slow.settle(reservation)
+        late = await other.write_down(other.promise(order(key="k")))
+        assert late.repeat and await other.settle(late) == charged
+
+    two_ledgers(database, work)
+
+
+def test_a_dead_process_promised_nothing(database: Database) -> None:
+    async def work(crashing: Ledger, other: Ledger, clock: HandClock) -> None:
+        crashing.promise(order(key="k"))
+        await crashing.close(release=False)
+        await charge(other, order(key="k"))  # at once: no lease has to end
+
+    two_ledgers(database, work)
+
+
 def test_a_late_settle_pays_if_the_money_is_still_there(database: Database) -> None:
     async def work(late: Ledger, other: Ledger, clock: HandClock) -> None:
         reservation = await late.reserve(order(prepaid=True))

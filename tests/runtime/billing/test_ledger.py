@@ -171,6 +171,78 @@ def test_of_many_at_once_with_one_key_one_runs(database: Database) -> None:
     assert len(with_ledger(database, work)) == 1
 
 
+def test_a_promise_is_charged_as_a_reservation_is(database: Database) -> None:
+    async def work(ledger: Ledger) -> tuple[Charge, Charge, int]:
+        first = await ledger.settle(ledger.promise(order(request_id="first", key="k")))
+        again = await ledger.settle(ledger.promise(order(key="k")))
+        return first, again, (await ledger.balance("alice")).nano_usd
+
+    first, again, nano_usd = with_ledger(database, work)
+    assert first == Charge("first", "alice", "@cf/facebook/detr-resnet-50", "cloudflare", PRICE, 1, NOON)
+    assert again == first and nano_usd == -PRICE
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_promised_key_is_kept_from_others_until_its_end(database: Database, written: bool) -> None:
+    async def work(ledger: Ledger) -> Charge:
+        promise = ledger.promise(order(key="k"))
+        if written:
+            promise = await ledger.write_down(promise)
+        with pytest.raises(IdempotencyInFlight):
+            ledger.promise(order(key="k"))
+        with pytest.raises(IdempotencyConflict):
+            ledger.promise(order(key="k", body=b"another"))
+        ledger.promise(order("bob", key="k"))
+        await ledger.release(promise, "inference failed")
+        return await ledger.settle(ledger.promise(order(key="k", body=b"another")))
+
+    assert with_ledger(database, work).sequence == 1
+
+
+def test_a_promise_that_cannot_be_kept_is_not_charged(database: Database) -> None:
+    async def work(ledger: Ledger) -> int:
+        await charge(ledger, order(key="k"))
+        promise = ledger.promise(order(key="k", body=b"another"))
+        with pytest.raises(IdempotencyConflict):
+            await ledger.settle(promise)
+        with pytest.raises(ReservationClosed):
+            await ledger.release(promise, "it is over")
+        return (await ledger.balance("alice")).nano_usd
+
+    assert with_ledger(database, work) == -PRICE
+
+
+def test_a_promise_holds_no_money_and_is_open_once(database: Database) -> None:
+    async def work(ledger: Ledger) -> None:
+        with pytest.raises(ValueError, match="reserved, not promised"):
+            ledger.promise(order(prepaid=True))
+        ledger.promise(order(request_id="same"))
+        with pytest.raises(DuplicateRequest):
+            ledger.promise(order(request_id="same", key="k"))
+        over = ledger.promise(order(key="k"))
+        await ledger.settle(over)
+        for finish in (ledger.settle, ledger.write_down):
+            with pytest.raises(ReservationClosed):
+                await finish(over)
+        await ledger.close()
+        with pytest.raises(LedgerClosed):
+            ledger.promise(order(key="k"))
+
+    with_ledger(database, work)
+
+
+def test_a_promise_whose_settling_is_given_up_frees_its_key(database: Database) -> None:
+    async def work(ledger: Ledger) -> Charge:
+        settling = asyncio.create_task(ledger.settle(ledger.promise(order(request_id="first", key="k"))))
+        await asyncio.sleep(0)
+        settling.cancel()
+        await asyncio.gather(settling, return_exceptions=True)
+        await charge(ledger, order("bob"))  # queued behind it
+        return await ledger.settle(ledger.promise(order(key="k")))
+
+    assert with_ledger(database, work).request_id == "first"
+
+
 def test_a_released_key_is_free_again(database: Database) -> None:
     async def work(ledger: Ledger) -> Charge:
         await ledger.release(await ledger.reserve(order(key="k")), "inference failed")

@@ -19,7 +19,7 @@ from inflare.models.heads import keypoints as head
 from inflare.runtime.assembly import open_catalog
 from inflare.runtime.config import Settings, load
 from inflare.runtime.engine import Answer, Timings
-from inflare.runtime.http.results import result_of
+from inflare.runtime.http.results import items_of
 from inflare.schemas.document import document
 from inflare.schemas.validate import schema
 from tests import posed, spots
@@ -134,9 +134,8 @@ def test_keypoint_covariance_beyond_a_float_is_null() -> None:
     }
     found = Detector(parse(posed.CARD, "posed")).read({**outputs, "keypoints": points}, width=WIDTH, height=HEIGHT)
     answer = Answer(found, posed.MODEL, "installed", WIDTH, HEIGHT, Timings(0, 0, 0, 0), "id")
-    items = json.loads(
-        json.dumps(result_of(answer, load(None, {}, {}, Path.cwd()).settings.cloudflare), allow_nan=False)
-    )
+    settings = load(None, {}, {}, Path.cwd()).settings.cloudflare
+    items = json.loads(json.dumps(items_of(answer, settings), allow_nan=False))
     vague = items[-1]  # so uncertain a joint leaves next to no score
     assert vague["keypoints"][0]["covariance"] == [[None, None], [None, None]]
     schema("inflare/keypoint-detection.output").check(items)

@@ -107,10 +107,10 @@ def test_a_key_whose_first_request_runs_is_told_to_come_back(
     with_client: WithClient, monkeypatch: pytest.MonkeyPatch, path: str, code: int | str
 ) -> None:
     async def work(app: App, client: httpx.AsyncClient) -> httpx.Response:
-        async def running(*_: object) -> None:
+        def running(*_: object) -> None:
             raise errors.IdempotencyInFlight("one")
 
-        monkeypatch.setattr(app.engine.till.ledger, "reserve", running)
+        monkeypatch.setattr(app.engine.till.ledger, "promise", running)
         return await client.post(path, content=BRIGHT, headers=KEY)
 
     response = with_client(work)
@@ -220,8 +220,8 @@ def test_what_is_refused_before_its_turn_is_not_inferred(
     with_client: WithClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(app: App, client: httpx.AsyncClient) -> tuple[int, list[bool]]:
-        async def dry(*_: object) -> None:
-            raise errors.InsufficientCredits("local", 7500, 0)
+        def running(*_: object) -> None:
+            raise errors.IdempotencyInFlight("one")
 
         given_up: list[bool] = []
 
@@ -229,11 +229,11 @@ def test_what_is_refused_before_its_turn_is_not_inferred(
             given_up.append(departed())
             raise CallerLeft
 
-        monkeypatch.setattr(app.engine.till.ledger, "reserve", dry)
+        monkeypatch.setattr(app.engine.till.ledger, "promise", running)
         monkeypatch.setattr(Batcher, "infer", infer)
         return (await client.post(RUN, content=BRIGHT, headers=KEY)).status_code, given_up
 
-    assert with_client(work) == (402, [True])
+    assert with_client(work) == (409, [True])
 
 
 def test_a_key_may_be_used_again_after_a_failure(with_client: WithClient) -> None:
