@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from .. import faults
 from ..config import Limits
+from .within import within
 
 _brotli = cast(Any, _untyped_brotli)
 
@@ -116,17 +117,17 @@ async def _inflated(request: Request, limits: Limits, encoding: str) -> bytearra
 
 async def _each_chunk(request: Request, limits: Limits, take: Callable[[bytes], None]) -> None:
     clock = asyncio.get_running_loop().time
-    now = clock()
-    ends, stalls = now + limits.body_total_s, now + limits.body_timeout_s
+    chunks, ends, left = request.stream(), clock() + limits.body_total_s, limits.body_timeout_s
     try:
-        async with asyncio.timeout_at(min(ends, stalls)) as bound:
-            async for chunk in request.stream():
-                if chunk:
-                    take(chunk)
-                stalls = clock() + limits.body_timeout_s
-                bound.reschedule(min(ends, stalls))
+        while True:
+            left = min(limits.body_timeout_s, ends - clock())
+            chunk = await within(left, anext(chunks))
+            if chunk:
+                take(chunk)
+    except StopAsyncIteration:
+        return
     except TimeoutError as error:
-        seconds = limits.body_timeout_s if stalls < ends else limits.body_total_s
+        seconds = limits.body_timeout_s if left == limits.body_timeout_s else limits.body_total_s
         raise faults.Timeout(f"Request timeout: no more of the body within {seconds:g} s") from error
     except ClientDisconnect as error:
         raise faults.Departed("the caller left before its body was complete") from error

@@ -9,11 +9,11 @@ would write (RFC 9112), which the tests compare byte by byte.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any, cast
 
 import h11
 import hypercorn.protocol
+import msgspec
 from hypercorn.asyncio import tcp_server
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamClosed
@@ -29,8 +29,7 @@ _RESTLESS_S = 0.05
 _READ_BYTES = 1 << 18
 
 
-@dataclass(slots=True)
-class _Exchange:
+class _Exchange(msgspec.Struct):
     """One ordinary request being answered.
 
     missing: bytes of its body still to come. head: of the answer, while it waits for the first of the body, so that

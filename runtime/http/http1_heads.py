@@ -4,9 +4,9 @@ as h11 writes it."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import h11
+import msgspec
 
 _NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _VALUE = rb"[\x21-\x7e\x80-\xff]++(?:[ \t]++[\x21-\x7e\x80-\xff]++)*+"
@@ -26,8 +26,7 @@ _NO_BODY = (204, 304)
 Headers = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """The head of an ordinary request: `length` bytes of body follow the `size` bytes that it takes."""
 
     method: str
@@ -37,8 +36,7 @@ class Ask:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerHead(msgspec.Struct, frozen=True):
     """The head of an answer as it is sent. length: bytes of the body; None where it goes in chunks. last: whether the
     connection ends after it."""
 
@@ -72,10 +70,12 @@ def answer_head(status: int, headers: Headers) -> AnswerHead:
     if not 200 <= status < 1000:
         raise h11.LocalProtocolError(f"{status} is no status of an answer")
     _check(headers)
-    framing = [(name.lower(), value) for name, value in headers if name.lower() in _FRAMING]
-    length = _declared(framing)
-    if framing:
-        headers = _framed_once(headers, length)
+    framing = [(lower, value) for name, value in headers if (lower := name.lower()) in _FRAMING]
+    if len(framing) == 1 and framing[0][0] == b"content-length" and _LENGTH.fullmatch(framing[0][1]):
+        length = int(framing[0][1])  # nearly always
+    else:
+        length = _declared(framing)
+        headers = _framed_once(headers, length) if framing else headers
     if status in _NO_BODY:
         length = 0
     elif length is None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .within import within
 
 log = logging.getLogger("inflare.http")
 
@@ -27,8 +30,7 @@ class Patience:
         async def bounded(message: Message) -> None:
             nonlocal gave_up
             try:
-                async with asyncio.timeout(self._seconds):
-                    await send(message)
+                await within(self._seconds, cast(Coroutine[Any, Any, None], send(message)))
             except TimeoutError:
                 gave_up = True
                 raise

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from time import perf_counter
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive
 
-_DURATION = re.compile(r";dur=([0-9.]+)")
+_DURATION = re.compile(rb";dur=([0-9.]+)")
 
 
 class Arrival:
@@ -35,10 +34,11 @@ def add_http(start: Message, took: float, arrival: Arrival) -> None:
     `arrive` is the wait for the body, `http` what of `took` seconds neither that nor a step before explains:
     routing, checks, payload decoding and the writing of the answer.
     """
-    headers = MutableHeaders(raw=start["headers"])
-    steps = headers.get("server-timing")
-    if steps is None:
-        return
-    arrived = arrival.seconds * 1e3
-    http = took * 1e3 - arrived - sum(map(float, _DURATION.findall(steps)))
-    headers["server-timing"] = f"{steps}, arrive;dur={arrived:.2f}, http;dur={max(http, 0):.2f}"
+    headers: list[tuple[bytes, bytes]] = [*start["headers"]]
+    for place, (name, steps) in enumerate(headers):
+        if name == b"server-timing":
+            arrived = arrival.seconds * 1e3
+            http = took * 1e3 - arrived - sum(map(float, _DURATION.findall(steps)))
+            headers[place] = (name, b"%b, arrive;dur=%.2f, http;dur=%.2f" % (steps, arrived, max(http, 0)))
+            start["headers"] = headers
+            return
