@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import TypeVar
@@ -36,7 +37,7 @@ log = logging.getLogger("inflare.engine")
 
 T = TypeVar("T")
 
-# A longer image's digest would hold the event loop for more than a tenth of a millisecond; a change of threads costs
+# The digest of more bytes would hold the event loop for more than a tenth of a millisecond; a change of threads costs
 # about as much.
 _DIGESTED_INLINE = 1 << 17
 
@@ -56,7 +57,7 @@ class Job(msgspec.Struct, frozen=True):
     model: any id or alias of a card. image: an encoded image file. thresholds: None leaves every detection
     of the head in. departed: asked just before inference; a caller that left is dropped and pays nothing.
     idempotency_key: a repeat with the same key is answered again and charged once. digest: SHA-256 of what was asked,
-    which must then be the same; asked for in a thread.
+    which must then be the same. digested: how many bytes that reads; where they are many, it is asked for in a thread.
     """
 
     model: str
@@ -68,6 +69,7 @@ class Job(msgspec.Struct, frozen=True):
     keypoint_threshold: float | None = None
     idempotency_key: str | None = None
     digest: Callable[[], bytes] | None = None
+    digested: int = sys.maxsize
     departed: Callable[[], bool] = _never
 
 
@@ -182,7 +184,7 @@ class Engine:
         digest = job.digest
         if digest is None:
             return None
-        if len(job.image) > _DIGESTED_INLINE:
+        if job.digested > _DIGESTED_INLINE:
             return lambda: self.aside(digest)
 
         async def inline() -> bytes:

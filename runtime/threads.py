@@ -7,9 +7,11 @@ a change takes less than half of the time (docs/performance.md)."""
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -19,12 +21,15 @@ log = logging.getLogger("inflare.threads")
 T = TypeVar("T")
 
 _Asked = tuple["asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+_Waiting = SimpleQueue[_Asked | None]
+
+_living: dict[threading.Thread, _Waiting] = {}
 
 
 class Threads:
     """At most `count` threads, started as they are needed, which take work in the order in which it came.
 
-    They are daemons: whoever ends the process does not wait for them.
+    A process that ends waits for what they are at: native code must not be cut off in the midst of it.
     """
 
     def __init__(self, count: int, name: str, begin: Callable[[], None] | None = None) -> None:
@@ -32,50 +37,83 @@ class Threads:
         self._count = count
         self._name = name
         self._begin = begin
-        self._started = 0
-        self._closed = False
-        self._queue: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._queue: _Waiting = SimpleQueue()
+        self._end = weakref.finalize(self, _end, self._queue, self._threads)
 
     def run(self, work: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """What `work` returns or raises, as a future of the running loop. Work whose future is cancelled before its
-        turn is left undone. Raises RuntimeError once closed."""
-        if self._closed:
+        turn is left undone. Raises RuntimeError once closed, and where the machine gives no first thread."""
+        if not self._end.alive:
             raise RuntimeError(f"the threads {self._name!r} are closed")
+        if len(self._threads) < self._count:
+            self._start()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put((future, work, arguments))
-        if self._started < self._count:
-            name = f"{self._name}_{self._started}"
-            self._started += 1
-            threading.Thread(target=self._live, name=name, daemon=True).start()
         return future
 
     def close(self) -> None:
         """Take no more work; the threads end once they have done what is queued."""
-        if not self._closed:
-            self._closed = True
-            for _ in range(self._started):
-                self._queue.put(None)
+        self._end()
 
-    def _live(self) -> None:
+    def _start(self) -> None:
+        name = f"{self._name}_{len(self._threads)}"
+        # It knows nothing of this object, so that one that is dropped ends as a closed one does.
+        thread = threading.Thread(target=_live, args=(self._queue, self._begin), name=name, daemon=True)
         try:
-            if self._begin is not None:
-                self._begin()
-        except Exception:  # the work is done all the same: somebody waits for it
-            log.exception("a thread of %r does not work as it should", self._name)
-        while (asked := self._queue.get()) is not None:
-            _carry_out(*asked)
-            del asked  # what it held is not kept until there is more to do
+            thread.start()
+        except RuntimeError:
+            if not self._threads:
+                raise
+            log.warning("no thread could be started beside %d of %r", len(self._threads), self._name)
+        else:
+            self._threads.append(thread)
+
+
+def _end(waiting: _Waiting, threads: list[threading.Thread]) -> None:
+    for _ in threads:
+        waiting.put(None)
+
+
+def _live(waiting: _Waiting, begin: Callable[[], None] | None) -> None:
+    thread = threading.current_thread()
+    _living[thread] = waiting
+    try:
+        if begin is not None:
+            begin()
+    except Exception:  # the work is done all the same: somebody waits for it
+        log.exception("the thread %r does not work as it should", thread.name)
+    while (asked := waiting.get()) is not None:
+        _carry_out(*asked)
+        del asked  # what it held is not kept until there is more to do
+    _living.pop(thread, None)
 
 
 def _carry_out(future: asyncio.Future[Any], work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    if future.cancelled():
+    loop = future.get_loop()
+    if future.cancelled() or loop.is_closed():
         return
+    result, error = None, None
     try:
-        result, error = work(*arguments), None
+        result = work(*arguments)
+    except StopIteration as raised:  # which no future can hold
+        error = RuntimeError(f"{work!r} raised {raised!r}")
     except BaseException as raised:
-        result, error = None, raised
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        future.get_loop().call_soon_threadsafe(_tell, future, result, error)
+        error = raised
+    try:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_tell, future, result, error)
+    finally:
+        del future, error  # an error knows this frame, and would keep what was worked on
+
+
+@atexit.register
+def _wait() -> None:
+    ending = dict(_living)
+    for waiting in ending.values():
+        waiting.put(None)
+    for thread in ending:
+        thread.join()
 
 
 def _tell(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:

@@ -18,10 +18,12 @@ class Reserve(msgspec.Struct, frozen=True):
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """Turn the reservation into a charge; `again` says that an earlier attempt may have been committed."""
+    """Turn the reservation into a charge; `again` says that an earlier attempt may have been committed, `promised` that
+    the reservation is not in the database, where another may hold the key."""
 
     order: Order
     again: bool = False
+    promised: bool = False
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -83,7 +85,8 @@ class Clerk:
         pairs = {pair for command in commands if (pair := pair_of(command.order))}
         self._keys = self._group.keys(pairs)
         self._by_sequence = self._group.entries([row.sequence for row in self._keys.values()])
-        self._claims = self._group.claims({pair for order in reserving if (pair := pair_of(order))})
+        promised = [command.order for command in commands if isinstance(command, Settle) and command.promised]
+        self._claims = self._group.claims({pair for order in (*reserving, *promised) if (pair := pair_of(order))})
         if self._again:
             self._rows = self._group.reservations([order.request_id for order in reserving])
         finishing = {c.order.request_id: c.order for c in commands if not isinstance(c, Reserve)}
@@ -96,7 +99,7 @@ class Clerk:
             if isinstance(command, Reserve):
                 return self._reserve(command.order)
             if isinstance(command, Settle):
-                return self._settle(command.order)
+                return self._settle(command.order, command.promised)
             return self._free(self._rows.get(command.order.request_id))
         except LedgerError as refusal:
             return refusal
@@ -115,7 +118,7 @@ class Clerk:
         self._open(order)
         return Reservation(order)
 
-    def _settle(self, order: Order) -> Charge:
+    def _settle(self, order: Order, promised: bool) -> Charge:
         row = self._rows.get(order.request_id)
         self._free(row)
         done = self._charges.get(order.request_id)
@@ -124,7 +127,9 @@ class Clerk:
         pair = pair_of(order)
         charge = None if pair is None else self._charged_under(pair, order)
         if charge is not None:
-            return charge  # the lease ran out and a retry with the same key was quicker
+            return charge  # a retry with the same key was quicker
+        if pair is not None and promised:
+            self._claim(pair, order)
         if order.durable and row is None:
             self._require_funds(order)  # the lease ran out and the hold was released
         return self._append(order)

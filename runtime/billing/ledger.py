@@ -73,6 +73,7 @@ class Ledger:
         self._refuse_if_closed()
         if order.request_id in self._open:
             raise DuplicateRequest(order.request_id)
+        self._refuse_if_promised(order)
         self._open[order.request_id] = order
         if not order.durable:
             return Reservation(order)
@@ -97,11 +98,9 @@ class Ledger:
             raise ValueError("what holds money is reserved, not promised")
         if order.request_id in self._open:
             raise DuplicateRequest(order.request_id)
+        self._refuse_if_promised(order)
         pair = pair_of(order)
         if pair is not None:
-            other = self._keys.get(pair)
-            if other is not None:
-                raise key_taken(other, order)
             self._keys[pair] = order
             self._promised.add(order.request_id)
         self._open[order.request_id] = order
@@ -110,6 +109,7 @@ class Ledger:
     async def write_down(self, promise: Reservation) -> Reservation:
         """The reservation of what was promised, because it takes longer: from now on its key is kept from every
         process. Raises as `reserve`, and ReservationClosed; what is refused is open no more."""
+        self._refuse_if_closed()
         order = promise.order
         if order.request_id not in self._open:
             raise ReservationClosed(order.request_id)
@@ -132,8 +132,9 @@ class Ledger:
         """
         if reservation.charge is not None:
             return reservation.charge
-        doubtful = reservation.order.request_id in self._doubtful
-        return cast(Charge, await self._finish(Settle(reservation.order, again=doubtful)))
+        order = reservation.order
+        again, promised = order.request_id in self._doubtful, order.request_id in self._promised
+        return cast(Charge, await self._finish(Settle(order, again, promised)))
 
     async def release(self, reservation: Reservation, reason: str) -> None:
         """Give the reservation back uncharged; `reason` is logged. Where the database fails it is tried again until
@@ -193,11 +194,23 @@ class Ledger:
         if self._closed:
             raise LedgerClosed
 
+    def _refuse_if_promised(self, order: Order) -> None:
+        """Raises IdempotencyConflict, IdempotencyInFlight where another order here has the key."""
+        other = None if order.idempotency_key is None else self._keys.get((order.account, order.idempotency_key))
+        if other is not None:
+            raise key_taken(other, order)
+
     async def _ask(self, command: Command) -> Outcome:
         self._refuse_if_closed()
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._writer.put(_Asked(command, future))
-        return await future
+        asked = _Asked(command, future)
+        self._writer.put(asked)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():  # it was answered in the same turn: nobody hears of it
+                self._deliver_to_nobody([(asked, cast(Any, future.exception()) or future.result())])
+            raise
 
     async def _finish(self, command: Settle | Release) -> Outcome:
         order = command.order

@@ -121,6 +121,7 @@ def job_of(
         keypoint_threshold=_number(payload, "keypoint_threshold", None),
         idempotency_key=key,
         digest=None if key is None else lambda: _digest(payload),
+        digested=len(payload.image),
         departed=departed,
     )
 

@@ -37,3 +37,5 @@ def _rest(work: Coroutine[Any, Any, T], awaited: Any) -> Generator[Any, Any, T]:
             awaited = work.send(sent) if thrown is None else work.throw(thrown)
         except StopIteration as done:
             return done.value
+        finally:
+            thrown = None  # it knows this frame

@@ -121,9 +121,12 @@ class Pool:
         # Opened by threads of the lanes' priority: the engine's own have that of whoever starts them.
         count = 1 if any(opener.alone for opener in self._openers) else len(reopens)
         opening = worker(name, self._niceness, count)
+        opened = [opening.run(reopen) for reopen in reopens]
         try:
-            sessions = await asyncio.gather(*(opening.run(reopen) for reopen in reopens))
+            sessions = await asyncio.gather(*opened)
         finally:
+            for each in opened:  # those whose turn has not come are not opened for nobody
+                each.cancel()
             opening.close()
         lanes = [
             Lane(session, reopen, name, opener.width, self._niceness)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Generator
@@ -148,6 +150,89 @@ def test_nothing_is_held_until_the_next_work() -> None:
         image = asyncio.run(body(made))
         gc.collect()
         until(lambda: image() is None)
+
+
+def test_a_failure_is_not_held_either() -> None:
+    class Image:
+        pass
+
+    def work(_: Image) -> None:
+        raise ValueError("broken")
+
+    async def body(made: Threads) -> weakref.ref[Image]:
+        image = Image()
+        with pytest.raises(ValueError, match="broken"):
+            await made.run(work, image)
+        return weakref.ref(image)
+
+    gc.disable()
+    try:
+        with threads() as made:
+            image = asyncio.run(body(made))
+            until(lambda: image() is None)
+    finally:
+        gc.enable()
+
+
+def test_a_stopped_iteration_is_told() -> None:
+    async def body(made: Threads) -> None:
+        await made.run(next, iter(()))
+
+    with threads() as made, pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(asyncio.wait_for(body(made), 20))
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_machine_without_threads_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch, failing: int) -> None:
+    starts: list[int] = []
+    start = threading.Thread.start
+
+    def scarce(thread: threading.Thread) -> None:
+        if thread.name.startswith("test_"):
+            starts.append(len(starts))
+            if starts[-1] == failing:
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def body(made: Threads) -> list[int]:
+        if failing == 0:
+            with pytest.raises(RuntimeError, match="new thread"):
+                made.run(int, "1")
+        return [await asyncio.wait_for(made.run(int, str(number)), 20) for number in range(3)]
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    with threads(2) as made:
+        assert asyncio.run(body(made)) == [0, 1, 2]
+
+
+def test_what_is_dropped_unclosed_ends() -> None:
+    async def body() -> None:
+        await Threads(2, "dropped").run(int, "7")
+
+    asyncio.run(body())
+    gc.collect()
+    until(lambda: not any(thread.name.startswith("dropped") for thread in threading.enumerate()))
+
+
+def test_a_process_that_ends_waits_for_what_is_worked_on() -> None:
+    program = """
+import asyncio, time
+from inflare.runtime.threads import Threads
+
+def work():
+    time.sleep(0.3)
+    print("done", flush=True)
+
+async def main():
+    kept.run(work)
+    await asyncio.sleep(0.05)
+
+kept = Threads(1, "work")
+asyncio.run(main())
+print("leaving", flush=True)
+"""
+    done = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["leaving", "done"]
 
 
 def test_a_beginning_that_fails_is_told_and_the_work_done(caplog: pytest.LogCaptureFixture) -> None:

@@ -163,7 +163,8 @@ class LedgerMachine(RuleBasedStateMachine):
     ) -> Open | MultipleResults[Open]:
         """A request begins."""
         wanted = order(self._name(account), nano_usd, prepaid=account == "prepaid", key=key, body=body)
-        expected = self._expected(wanted)
+        here = self._promised(side, wanted)
+        expected = self._expected(wanted) if here is None else _taken(here, wanted)
         outcome = self._ask(self.ledgers[side].reserve(wanted))
         if not isinstance(outcome, Reservation):
             assert type(outcome) is expected
@@ -227,10 +228,13 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         opened.finished = True
         paid = self._paid(opened.order)
+        claim = None if opened.written else self._claim(opened.order)
         if paid is not None and paid.body_hash != opened.order.body_hash:
             assert type(outcome) is IdempotencyConflict
         elif paid is not None:
             assert outcome.request_id == paid.request_id
+        elif claim is not None:
+            assert type(outcome) is _taken(claim, opened.order)
         elif not opened.kept and opened.order.durable and self._poor(opened.order):
             assert type(outcome) is InsufficientCredits
         else:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from inflare.runtime.billing.errors import IdempotencyInFlight, InsufficientCredits
+from inflare.runtime.billing.errors import IdempotencyConflict, IdempotencyInFlight, InsufficientCredits
 from inflare.runtime.billing.ledger import Ledger
 from inflare.runtime.storage.database import Database
 from tests.runtime.billing.wallet import LEASE, PRICE, HandClock, charge, order
@@ -97,6 +97,30 @@ def test_a_promise_that_is_written_down_is_known_elsewhere(database: Database) -
         charged = await slow.settle(reservation)
         late = await other.write_down(other.promise(order(key="k")))
         assert late.repeat and await other.settle(late) == charged
+
+    two_ledgers(database, work)
+
+
+def test_a_key_that_is_written_down_is_not_charged_elsewhere(database: Database) -> None:
+    async def work(slow: Ledger, other: Ledger, clock: HandClock) -> None:
+        reservation = await slow.write_down(slow.promise(order(key="k")))
+        with pytest.raises(IdempotencyInFlight):
+            await other.settle(other.promise(order(key="k")))
+        with pytest.raises(IdempotencyConflict):
+            await other.settle(other.promise(order(key="k", body=b"another")))
+        charged = await slow.settle(reservation)
+        assert await other.settle(other.promise(order(key="k"))) == charged
+
+    two_ledgers(database, work)
+
+
+def test_a_key_that_the_dead_wrote_down_is_charged_when_the_lease_ends(database: Database) -> None:
+    async def work(crashing: Ledger, other: Ledger, clock: HandClock) -> None:
+        await crashing.write_down(crashing.promise(order(key="k")))
+        await crashing.close(release=False)
+        clock.advance(LEASE + timedelta(seconds=1))
+        await other.settle(other.promise(order(key="k")))
+        assert (await other.verify()).reservations == 0
 
     two_ledgers(database, work)
 

@@ -1,6 +1,7 @@
 """The ledger's promises, one by one, on both databases: what is charged, held, refused and repeated."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -241,6 +242,36 @@ def test_a_promise_whose_settling_is_given_up_frees_its_key(database: Database) 
         return await ledger.settle(ledger.promise(order(key="k")))
 
     assert with_ledger(database, work).request_id == "first"
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_who_gives_up_in_the_turn_that_brings_the_answer_leaves_nothing(database: Database, promised: bool) -> None:
+    async def work(ledger: Ledger) -> tuple[str, int]:
+        wanted = order(request_id="first", key="k")
+        asked = asyncio.create_task(ledger.settle(ledger.promise(wanted)) if promised else ledger.reserve(wanted))
+        await asyncio.sleep(0)  # the command is queued
+        written = (lambda: ledger.books.charge("first")) if promised else (lambda: ledger.books.verify().reservations)
+        while not written():  # the loop stands still meanwhile
+            time.sleep(0.005)
+        time.sleep(0.05)  # the answer waits for the next turn
+        asyncio.get_running_loop().call_soon(asked.cancel)
+        await asyncio.gather(asked, return_exceptions=True)
+        await charge(ledger, order("bob"))  # queued behind the release
+        charged = await ledger.settle(ledger.promise(order(request_id="second", key="k")))
+        return charged.request_id, (await ledger.verify()).reservations
+
+    assert with_ledger(database, work) == ("first" if promised else "second", 0)
+
+
+def test_a_promise_keeps_its_key_from_reservations_of_its_ledger(database: Database) -> None:
+    async def work(ledger: Ledger) -> None:
+        ledger.promise(order(key="k"))
+        with pytest.raises(IdempotencyInFlight):
+            await ledger.reserve(order(key="k"))
+        with pytest.raises(IdempotencyConflict):
+            await ledger.reserve(order(key="k", body=b"another"))
+
+    with_ledger(database, work)
 
 
 def test_a_released_key_is_free_again(database: Database) -> None:

@@ -15,6 +15,7 @@ from inflare.runtime.accounts import LOCAL
 from inflare.runtime.billing.allocation import Allocation
 from inflare.runtime.billing.ledger import Ledger
 from inflare.runtime.billing.orders import Charge
+from inflare.runtime.billing.prices import NANO_USD_PER_NEURON
 from inflare.runtime.billing.till import Purchase, Sale, Till
 from inflare.runtime.storage.database import Database
 from tests.runtime.billing.wallet import NOON, HandClock
@@ -153,3 +154,28 @@ def test_a_key_that_is_sold_here_is_in_flight(till: Till) -> None:
 
     asyncio.run(sell())
     assert asyncio.run(till.ledger.verify()).entries == 1
+
+
+def test_a_running_key_is_in_flight_on_a_day_that_is_used_up(till: Till, clock: HandClock) -> None:
+    card = priced(Price("cloudflare", "request", NANO_USD_PER_NEURON, date(2026, 1, 1)))
+    limited = Till(till.ledger, Allocation(till.ledger, 1), clock)
+
+    async def sell() -> None:
+        async with limited.sale(card, purchase("first")) as first:
+            await first.reserving
+            with pytest.raises(faults.IdempotencyInFlight):
+                async with limited.sale(card, purchase("again")):
+                    pass
+
+    asyncio.run(sell())
+    assert asyncio.run(till.ledger.verify()).entries == 1
+
+
+@pytest.mark.usefixtures("hasty")
+def test_what_takes_longer_than_the_server_is_told_that_it_stops(till: Till) -> None:
+    async def close(_: Sale) -> None:
+        await till.ledger.close()
+        await asyncio.sleep(0.05)
+
+    with pytest.raises(faults.Stopping):
+        sold(till, "first", close)

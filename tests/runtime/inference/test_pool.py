@@ -19,7 +19,7 @@ from inflare.runtime.config import Settings
 from inflare.runtime.engine import Job
 from inflare.runtime.inference.batcher import BatchRule
 from inflare.runtime.inference.pool import Opener, Pool
-from inflare.runtime.inference.sessions import OnnxSession, SessionOptions, available_providers
+from inflare.runtime.inference.sessions import OnnxSession, SessionError, SessionOptions, available_providers
 from tests import spots
 
 
@@ -93,3 +93,30 @@ def test_sessions_of_a_model_are_opened_side_by_side_unless_one_must_be_alone(
     assert sorted(width for width, _ in lanes) == [1, 1, 2]
     assert {sessions for _, sessions in lanes} == {2}
     assert met == [not alone] * 2
+
+
+def test_sessions_that_nobody_needs_any_more_are_not_opened(settings: Callable[..., Settings]) -> None:
+    """The first fails; the second may have been begun by then, the third must not be."""
+    begun: list[int] = []
+    go = threading.Event()
+
+    def opened(weights: Weights, number: int) -> OnnxSession:
+        begun.append(number)
+        if number == 1:
+            go.wait(20)
+        raise SessionError(f"device {number}")
+
+    async def work() -> None:
+        async with open_engine(settings()) as engine:
+            weights = engine.store.weights(engine.find(spots.MODEL), missing="error")
+        pool = Pool(
+            [Opener(partial(opened, number=number), alone=True) for number in range(3)], BatchRule(1, 0), 1 << 30
+        )
+        with pytest.raises(SessionError, match="device 0"):
+            await pool.get(weights)
+        go.set()
+        await asyncio.sleep(0.1)
+        await pool.close()
+
+    asyncio.run(asyncio.wait_for(work(), 60))
+    assert begun in ([0], [0, 1])
