@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
@@ -15,6 +16,9 @@ from ..models.image import decode, is_pil_image, pixels_of
 # An encoded image, pixels, something that holds either, or what a Worker would send.
 Picture = Any
 Inputs = Mapping[str, Any]
+
+# A full stop is no character of base64, and only ":" follows the "data" of a URL.
+_FILE_NAME = re.compile(r"[^:\n]{1,1000}\.(?:jpe?g|png|webp|gif|bmp|tiff?|avif|ppm)", re.IGNORECASE)
 
 _MOST_PIXELS = 200_000_000  # of an image to draw on, which is the caller's own
 
@@ -40,8 +44,10 @@ def encoded(image: Picture) -> Any:
 
     Understood: bytes, bytearray, memoryview; numpy uint8 [H, W, 3], [H, W, 4] or [H, W] (pixels, RGB) or [N]
     (an encoded file); a PIL image; a path; a file opened for reading bytes. A `str` is base64 or a data: URL, as on
-    the wire; a path is a `pathlib.Path`. Raises TypeError for pixels of another shape or type.
+    the wire; a path is a `pathlib.Path`. Raises TypeError for pixels of another shape or type, and the name of a file.
     """
+    if isinstance(image, str) and _FILE_NAME.fullmatch(image):
+        raise TypeError(f"a str is base64 text or a data: URL, not a path: write Path({image!r})")
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(cast("bytes | bytearray | memoryview", image))
     if isinstance(image, np.ndarray):

@@ -99,6 +99,11 @@ class Store:
             return self._packaged(card)
         return self._found(card)
 
+    def stands_in(self, card: Card) -> bool:
+        """Whether `card` would be answered by an embedded model, since nothing is installed for it."""
+        own = card.source.kind == "packaged" or self._state(card) is not None
+        return not own and self._builtin.embedded(card.task) is not None
+
     def original(self, card: Card) -> Weights | None:
         """The fp32 weights: the installed ones, or those kept when they were converted. Raises BrokenWeights."""
         if card.source.kind == "packaged":

@@ -127,11 +127,12 @@ class Stream:
 
 
 def text_of(line: dict[str, Any]) -> str:
-    """A line for people; the path is its caller's text, so what is not printable is escaped."""
+    """A line for people; the path and parts of an error are the caller's text, so what is not printable is escaped."""
     moment = datetime.fromisoformat(line["time"]).astimezone().strftime("%H:%M:%S")
     path = json.dumps(line["path"])[1:-1]
     model = f"  {line['model']} ({line['weights']})" if line["model"] else ""
-    return f"{moment} {line['status']} {line['method']} {path} {line['ms']:.1f} ms{model}"
+    error = f"  {json.dumps(line['error'])[1:-1]}" if line.get("error") else ""
+    return f"{moment} {line['status']} {line['method']} {path} {line['ms']:.1f} ms{model}{error}"
 
 
 def _pattern(text: str) -> str:

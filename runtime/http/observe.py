@@ -12,11 +12,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .faces import refusal_of
 from .tail import Tail
 from .timing import Arrival, add_http
 
 access_log = logging.getLogger("inflare.access")
 
+_LONGEST_ERROR = 300  # characters of a line
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -75,6 +77,7 @@ class Observe:
             await self.app(scope, receive, send)
             return
         seen, arrival = _Seen(), Arrival(receive)
+        scope.setdefault("state", {})
 
         async def watch(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -121,6 +124,7 @@ class _Line:
             "client": (scope.get("client") or ("",))[0],
             "model": seen.headers.get("inflare-model"),
             "weights": seen.headers.get("inflare-weights"),
+            "error": refusal_of(scope),
             "request_id": seen.headers.get("cf-ai-req-id"),
             "timing": seen.headers.get("server-timing"),
             "injected": seen.headers.get("inflare-injected"),
@@ -128,8 +132,9 @@ class _Line:
 
     def __str__(self) -> str:
         fields = self.fields
-        # The path is the caller's text: json.dumps keeps line breaks and escapes out of the log.
-        path = json.dumps(fields["path"])[1:-1]
+        # The path is the caller's text, and so is part of an error: json.dumps keeps line breaks and escapes out.
+        path, error = (json.dumps(fields[name] or "")[1:-1] for name in ("path", "error"))
         tail = f" {fields['model']} ({fields['weights']})" if fields["model"] else ""
+        tail = f" {error[:_LONGEST_ERROR]}" if error else tail
         injected = f" (injected {fields['injected']})" if fields["injected"] else ""
         return f"{fields['method']} {path} {fields['status']} {fields['ms']} ms{tail}{injected}"

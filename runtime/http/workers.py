@@ -109,13 +109,18 @@ class WorkersFace:
         settings = self._engine.settings.cloudflare
         threshold = settings.threshold or None
         reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)
-        return QuickJSONResponse(result_of(reply, settings), headers=answer_headers(reply))
+        headers = {**answer_headers(reply), "cf-ai-neurons": reply.neurons}
+        return QuickJSONResponse(result_of(reply, settings), headers=headers)
 
     async def search(self, request: Request) -> Response:
         """`env.AI.models()`."""
         await enter(self._door, request, "read")
-        found = catalogue.search(self._engine.catalog.cards, request.query_params, self._today())
-        return success(found)
+        cards, store = self._engine.catalog.cards, self._engine.store
+        found = catalogue.search(cards, request.query_params, self._today())
+        allowed = self._engine.settings.weights.missing == "embedded"
+        listed = {each["name"] for each in found} if allowed else set[str]()
+        standing_in = sum(card.id in listed and store.stands_in(card) for card in cards)
+        return success(found, headers={"inflare-stand-ins": str(standing_in)})
 
     async def markdown(self, request: Request) -> Response:
         """`env.AI.toMarkdown().supported()`: no document format is."""

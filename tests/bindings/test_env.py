@@ -108,6 +108,19 @@ def test_bad_images_are_refused_as_in_a_worker(env: Env, image: Any, code: int) 
     assert env.AI.last_request_id == caught.value.request_id
 
 
+@pytest.mark.parametrize("name", ["photo.jpg", "/home/me/my photos/a.b.JPEG", "../x.png"])
+def test_the_name_of_a_file_is_told_from_base64(env: Env, name: str) -> None:
+    for inputs in (name, {"image": name}):
+        with pytest.raises(TypeError, match="write Path\\("):
+            env.AI.run_sync(spots.MODEL, inputs)
+
+
+def test_a_data_url_may_end_like_the_name_of_a_file(env: Env) -> None:
+    with pytest.raises(InferenceUpstreamError) as caught:
+        env.AI.run_sync(spots.MODEL, "data:image/png;base64,x.png")
+    assert caught.value.code == 5004
+
+
 @pytest.mark.parametrize("options", [{"returnRawResponse": True}, {"return_raw_response": True}])
 def test_the_raw_response_can_be_had(env: Env, options: dict[str, bool]) -> None:
     good = env.AI.run_sync(spots.MODEL, BRIGHT, options)

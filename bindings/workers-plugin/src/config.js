@@ -35,7 +35,11 @@ function locate(folder, given) {
 
 /** The configuration in a file: {file, text, …} with the methods of its language. Throws ConfigError. */
 function load(file) {
-  const text = fs.readFileSync(file, "utf8");
+  return read(file, fs.readFileSync(file, "utf8"));
+}
+
+/** The configuration that a file would hold with `text`. Throws ConfigError. */
+function read(file, text) {
   try {
     return file.endsWith(".toml") ? new TomlConfig(file, text) : new JsonConfig(file, text);
   } catch (error) {
@@ -208,4 +212,4 @@ function inline(value) {
   return `{ ${members.join(", ")} }`;
 }
 
-module.exports = { ConfigError, NAMES, load, locate };
+module.exports = { ConfigError, NAMES, load, locate, read };

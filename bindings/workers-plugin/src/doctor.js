@@ -38,7 +38,7 @@ function configuration(folder, environment, file) {
   try {
     config = load(locate(folder, file));
   } catch (error) {
-    return { checks: [missing(error.message, "correct that, then run this again")], options: {} };
+    return { checks: [missing(error.message, "correct that, then run this again")], options: {}, bound: false };
   }
   const shown = path.relative(folder, config.file);
   const [own] = config.own(environment);
@@ -55,7 +55,7 @@ function configuration(folder, environment, file) {
       ),
     );
   }
-  return { checks, options: own?.options ?? {} };
+  return { checks, options: own?.options ?? {}, bound: Boolean(own) };
 }
 
 async function runtime(options, environment, fetcher) {
@@ -75,7 +75,7 @@ async function runtime(options, environment, fetcher) {
     const why = error.cause?.code ?? error.cause?.message ?? error.message;
     return missing(
       `no runtime answers at ${url.origin} (${why})`,
-      `start it: inflare dev${port}   (install it: pip install inflare)`,
+      `start it: inflare dev${port}   (in a checkout of inflare: ./scripts/dev${port}; install it: pip install inflare)`,
     );
   }
   if (response.status === 401 || response.status === 403) {
@@ -85,14 +85,33 @@ async function runtime(options, environment, fetcher) {
   if (!Array.isArray(body?.result)) {
     return missing(`what answers at ${url.origin} is not inflare (status ${response.status})`, "choose another port for one of them");
   }
-  return ok(`inflare answers at ${url.origin} with ${body.result.length} models`);
+  const standIns = Number(response.headers.get("inflare-stand-ins") ?? 0);
+  const said = standIns
+    ? `; for ${standIns} of them, whose weights are not installed, a small detector that ships with inflare stands in ` +
+      "(inflare models; inflare pull MODEL)"
+    : "";
+  return ok(`inflare answers at ${url.origin} with ${body.result.length} models${said}`);
+}
+
+/** What is missing where the Worker will ask elsewhere than the command line says. */
+function asked(options, url, variables) {
+  let place;
+  try {
+    place = target(options, variables);
+  } catch (error) {
+    return [missing(error.message, "correct the URL")];
+  }
+  if (place.url.origin === new URL(url).origin) return [];
+  const remedy = options.url ? "write it into the binding's dev.options.url" : `set INFLARE_URL=${url} for wrangler, too`;
+  return [missing(`the Worker will ask ${place.url.origin} (${place.from}), not ${url}`, remedy)];
 }
 
 /** Every check in order: [{ok, what, remedy?}]. */
 async function diagnose({ folder, environment, file, url }, variables = process.env, fetcher = fetch) {
-  const { checks, options } = configuration(folder, environment, file);
+  const { checks, options, bound } = configuration(folder, environment, file);
   const found = url ? { ...options, url } : options;
-  return [node(folder), tool(folder), plugin(folder), ...checks, await runtime(found, variables, fetcher)];
+  const agreed = bound && url ? asked(options, url, variables) : [];
+  return [node(folder), tool(folder), plugin(folder), ...checks, ...agreed, await runtime(found, variables, fetcher)];
 }
 
 /** Runs the command; the exit code is 1 where something is missing. */

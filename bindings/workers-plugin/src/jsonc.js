@@ -140,7 +140,9 @@ function addMember(text, root, object, key, value) {
   }
   // A comma goes right behind the last value; whatever stands between it and the brace (a comment) stays there.
   const rest = text.slice(last.node.end, object.end - 1);
-  const comma = /^(?:\s|\/\/[^\n]*|\/\*[^]*?\*\/)*,/.test(rest) ? "" : ",";
+  SPACE.lastIndex = last.node.end;
+  SPACE.exec(text); // stops at what is neither space nor comment: a comma within a comment is none
+  const comma = text[SPACE.lastIndex] === "," ? "" : ",";
   const kept = rest.replace(/\s*$/, "");
   const closing = indentAt(text, object.start);
   return `${text.slice(0, last.node.end)}${comma}${kept}${eol}${member}${eol}${closing}${text.slice(object.end - 1)}`;

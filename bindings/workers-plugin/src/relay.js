@@ -8,7 +8,8 @@ const STATUS = 503;
 function unreachable(env, error) {
   const description =
     "inflare is not running at " + env.url + " (" + error.message + "). " +
-    "Start it in another terminal: inflare dev" + (env.port === "8786" ? "" : " --port " + env.port);
+    "Start it in another terminal: inflare dev" + (env.port === "8786" ? "" : " --port " + env.port) +
+    " (in a checkout of inflare: ./scripts/dev)";
   const body = { internalCode: STATUS, name: "InflareNotRunning", description, message: description,
     httpCode: STATUS, errors: [{ code: STATUS, message: description }] };
   return Response.json(body, { status: STATUS });

@@ -1,5 +1,5 @@
 "use strict";
-const { test } = require("node:test");
+const { after, test } = require("node:test");
 const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const http = require("node:http");
@@ -11,8 +11,12 @@ const { main } = require("../src/cli.js");
 const OWN = { name: "AI", type: "inflare", dev: { plugin: { package: "inflare-workers", name: "inflare" } } };
 
 /** A project folder with packages of given versions in node_modules. */
+const folders = [];
+after(() => folders.forEach((each) => fs.rmSync(each, { recursive: true })));
+
 function folder(config, packages = {}) {
   const made = fs.mkdtempSync(path.join(os.tmpdir(), "inflare-workers-"));
+  folders.push(made);
   if (config) fs.writeFileSync(path.join(made, "wrangler.json"), JSON.stringify(config));
   for (const [name, version] of Object.entries(packages)) {
     const home = path.join(made, "node_modules", name);
@@ -22,11 +26,11 @@ function folder(config, packages = {}) {
   return made;
 }
 
-async function answering(status, body, work) {
+async function answering(status, body, work, headers = {}) {
   const asked = [];
   const server = http.createServer((request, response) => {
     asked.push(request.headers.authorization);
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
@@ -37,7 +41,7 @@ async function answering(status, body, work) {
 }
 
 const check = (checks, pattern) => checks.find((each) => pattern.test(each.what)) ?? assert.fail(JSON.stringify(checks));
-const ask = (cwd, url, variables = {}) => diagnose({ folder: cwd, environment: "local", url }, variables);
+const ask = (cwd, url, variables = {}) => diagnose({ folder: cwd, environment: "local", url }, { INFLARE_URL: url, ...variables });
 const READY = { env: { local: { unsafe: { bindings: [OWN] } } } };
 const ALL = { wrangler: "4.164.0", miniflare: "5.0.0", "inflare-workers": "0.1.0" };
 
@@ -95,4 +99,18 @@ test("JSON for programs, and an exit code", async () => {
   const code = await main(["doctor", "--json", "--url", "http://127.0.0.1:1"], { cwd: folder(READY), out: { write: (text) => (out += text) } });
   assert.equal(code, 1);
   assert.ok(JSON.parse(out).every((each) => typeof each.ok === "boolean"));
+});
+
+test("models that something else stands in for are told", async () => {
+  const count = { "inflare-stand-ins": "2" };
+  const { found } = await answering(200, { result: [1, 2, 3] }, (url) => ask(folder(READY, ALL), url), count);
+  assert.match(found.at(-1).what, /with 3 models; for 2 of them, .* stands in/);
+});
+
+test("a Worker that will ask elsewhere than the command line says is told where", async () => {
+  const checks = await ask(folder(READY, ALL), "http://127.0.0.1:1", { INFLARE_URL: "" });
+  assert.match(check(checks, /will ask http:\/\/127\.0\.0\.1:8786 \(the default\)/).remedy, /INFLARE_URL=http:\/\/127\.0\.0\.1:1/);
+  const own = { ...OWN, dev: { ...OWN.dev, options: { url: "http://127.0.0.1:2" } } };
+  const written = await ask(folder({ env: { local: { unsafe: { bindings: [own] } } } }, ALL), "http://127.0.0.1:1");
+  assert.match(check(written, /127\.0\.0\.1:2 \(dev\.options\.url\)/).remedy, /dev\.options\.url/);
 });

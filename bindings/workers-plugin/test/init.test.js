@@ -1,5 +1,5 @@
 "use strict";
-const { test } = require("node:test");
+const { after, test } = require("node:test");
 const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const os = require("node:os");
@@ -29,8 +29,12 @@ binding = "MY_AI"
 ai = { binding = "MY_AI" }
 `;
 
+const folders = [];
+after(() => folders.forEach((each) => fs.rmSync(each, { recursive: true })));
+
 function folder(files) {
   const made = fs.mkdtempSync(path.join(os.tmpdir(), "inflare-workers-"));
+  folders.push(made);
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(made, name), text);
   return made;
 }
@@ -72,6 +76,31 @@ for (const [name, text] of Object.entries({ "wrangler.jsonc": JSONC, "wrangler.j
     assert.deepEqual(load(path.join(cwd, name)).own("local")[0].options, { url: "http://127.0.0.1:9000" });
   });
 }
+
+test("a URL that the binding does not have is refused with where to write it", async () => {
+  const cwd = folder({ "wrangler.jsonc": JSONC });
+  await cli(cwd, "init");
+  const once = read(cwd, "wrangler.jsonc");
+  const { code, err } = await cli(cwd, "init", "--url", "http://127.0.0.1:9000");
+  assert.equal(code, 2);
+  assert.match(err, /already, to http:\/\/127\.0\.0\.1:8786.*9000 into its dev\.options\.url, or set INFLARE_URL/);
+  assert.equal((await cli(cwd, "init", "--url", "http://127.0.0.1:8786/")).code, 0);
+  assert.equal(read(cwd, "wrangler.jsonc"), once);
+});
+
+test("the file of a template that ends in a comment is read again as it is meant", async () => {
+  const text = '{\n\t"name": "a",\n\t"ai": { "binding": "AI" },\n\t"observability": { "enabled": true }\n\t// "assets": { "directory": "./public/", "binding": "ASSETS" }\n}\n';
+  const cwd = folder({ "wrangler.jsonc": text });
+  assert.equal((await cli(cwd, "init")).code, 0);
+  assert.equal(load(path.join(cwd, "wrangler.jsonc")).own("local").length, 1);
+});
+
+test("what an environment lacks that exists is told apart from one that is added", async () => {
+  const cwd = folder({ "wrangler.json": '{"env": {"local": {"vars": {"A": "b"}}}}' });
+  const { out } = await cli(cwd, "init");
+  assert.match(out, /added to env\.local a binding by which env\.AI is answered/);
+  assert.match(out, /The top level has no AI binding/);
+});
 
 test("what was there before stays, byte for byte", async () => {
   const cwd = folder({ "wrangler.toml": TOML });

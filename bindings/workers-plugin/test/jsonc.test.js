@@ -46,3 +46,14 @@ test("Windows line ends are kept", () => {
 test("one line becomes several, and stays the same document", () => {
   assert.deepEqual(parse(added('{ "name": "a" }')).value, { name: "a", env: { local: {} } });
 });
+
+test("a comma within a comment is none", () => {
+  const kept = ["// hello, all", "// a, b\n  // c, d", "/* a, b */"];
+  for (const comment of kept) {
+    const text = `{\n  "name": "a"\n  ${comment}\n}\n`;
+    assert.deepEqual(parse(added(text)).value, { name: "a", env: { local: {} } });
+    assert.deepEqual(parse(added(text.replace('"a"', '"a",'))).value, { name: "a", env: { local: {} } });
+  }
+  const behind = '{\n  "name": "a" // the name, mine\n  , // and, here\n}\n';
+  assert.deepEqual(parse(added(behind)).value, { name: "a", env: { local: {} } });
+});

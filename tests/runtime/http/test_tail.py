@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from inflare.bindings.cli.tail import text_of
 from inflare.runtime import faults
 from inflare.runtime.accounts import Accounts, Scope
 from inflare.runtime.config import Settings
@@ -22,7 +23,7 @@ from tests import spots
 from tests.runtime.http.test_door import ACCOUNT, bearer, guarded
 from tests.runtime.test_server import server, stop
 
-With = Callable[[Callable[[App, httpx.AsyncClient], Coroutine[Any, Any, Any]]], Any]
+With = Callable[..., Any]
 
 
 async def following(tail: Tail) -> AsyncGenerator[str]:
@@ -43,6 +44,31 @@ def test_a_request_is_a_line(with_client: With) -> None:
     line = with_client(work)
     assert (line["status"], line["model"], line["path"]) == (200, spots.MODEL, f"/ai/run/{spots.MODEL}")
     assert line["time"].endswith("+00:00")
+
+
+def test_a_refused_request_says_why(with_client: With) -> None:
+    async def work(app: App, client: httpx.AsyncClient) -> list[dict[str, Any]]:
+        follower = app.tail.join()
+        await client.post("/ai/run/@cf/no%1bsuch", content=spots.png(255))
+        wrapped = {"mf-url": "http://x/run?version=3", "mf-header-cf-consn-model-id": "@cf/neither"}
+        await client.post("/", headers=wrapped, content=b'{"inputs": {"image": [1]}, "options": {}}')
+        await client.post(f"/ai/run/{spots.MODEL}", content=spots.png(255))
+        return [dict(await follower.next(5) or {}) for _ in range(3)]
+
+    direct, wrapped, fine = with_client(work)
+    assert direct["error"].startswith("NoSuchModel: ") and "@cf/no\x1bsuch" in direct["error"]
+    assert "\x1b" not in text_of(direct) and "NoSuchModel: " in text_of(direct)
+    assert "@cf/neither" in wrapped["error"]
+    assert fine["error"] is None and "None" not in text_of(fine)
+
+
+def test_the_access_log_says_why(with_client: With, caplog: pytest.LogCaptureFixture) -> None:
+    async def work(_: App, client: httpx.AsyncClient) -> None:
+        await client.post("/ai/run/@cf/no%1bsuch", content=spots.png(255))
+
+    with caplog.at_level("INFO", "inflare.access"):
+        with_client(work, log__access=True)
+    assert "400" in caplog.text and "NoSuchModel: " in caplog.text and "no\\u001bsuch" in caplog.text
 
 
 def test_a_server_streams_lines_and_ends_the_stream_when_it_stops(tmp_path: Path) -> None:

@@ -168,6 +168,17 @@ def test_headers_tell_the_request_the_model_the_weights_and_the_time(request_to:
     assert len(headers["cf-ai-req-id"]) == 36
     assert (headers["inflare-model"], headers["inflare-weights"]) == (spots.MODEL, "installed")
     assert "infer;dur=" in headers["server-timing"]
+    assert float(headers["cf-ai-neurons"]) >= 0
+
+
+def test_the_catalogue_says_for_how_many_models_something_stands_in(request_to: Request) -> None:
+    every = request_to("GET", "/ai-api/models/search")
+    names = {each["name"] for each in every.json()["result"]}
+    own = {name for name in names if name.startswith("@cf/inflare/")} | {spots.MODEL}  # shipped, and installed
+    assert len(own & names) == 3
+    assert int(every.headers["inflare-stand-ins"]) == len(names - own) > 0
+    installed = request_to("GET", f"/ai-api/models/search?search={spots.MODEL}")
+    assert installed.headers["inflare-stand-ins"] == "0"
 
 
 @pytest.mark.parametrize(
