@@ -117,7 +117,12 @@ def _may_hold_booleans(text: Buffer | None) -> bool:
 
 
 def _payload(members: dict[str, Any], input_schema: Schema, form: Form, text: Buffer | None) -> Payload:
-    parameters = plain({name: value for name, value in members.items() if name != "image"})
+    try:
+        parameters = plain({name: value for name, value in members.items() if name != "image"})
+    except Refused:
+        if "image" not in members:
+            _check(input_schema, {})  # what is missing goes before what is odd
+        raise
     value = dict(parameters)
     if "image" in members:
         value["image"] = _normal(members["image"], text)

@@ -102,6 +102,11 @@ def test_broken_msgpack(body: bytes, reason: str) -> None:
     assert reason in answer.message
 
 
+def test_a_misspelt_image_is_told_as_the_missing_one() -> None:
+    answer = refused(pack({"img": b"x"}))
+    assert answer.kind == "mismatch" and "required properties at '/' are 'image'" in answer.message
+
+
 @pytest.mark.parametrize("image", [float("nan"), float("inf"), -0.5])
 def test_msgpack_numbers_that_json_does_not_have_are_no_element(image: float) -> None:
     assert refused(pack({"image": [1, image]})).path == "/image/1"
