@@ -3,6 +3,9 @@ so that annotations and models can be matched by name."""
 
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 # Category ids 0..90 as the annotation files number them; None where COCO has no category.
 _SPARSE = """- person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant - stop_sign
 parking_meter bench bird cat dog horse sheep cow elephant bear zebra giraffe - backpack umbrella - - handbag tie
@@ -44,6 +47,10 @@ PERSON_KEYPOINTS: tuple[str, ...] = (
     "left_ankle",
     "right_ankle",
 )  # fmt: skip
+# COCO's spread of each joint, the unit of object keypoint similarity (OKS): Ronchi and Perona, 2017.
+SIGMAS: NDArray[np.float32] = np.array(
+    [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89], dtype=np.float32
+) / np.float32(1000)
 PERSON_EDGES: tuple[tuple[int, int], ...] = (
     (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8),
     (7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),

@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coco import PERSON_KEYPOINTS
+from ..architectures.rtdetr_topdown import VISIBLE_PART
+from ..coco import PERSON_KEYPOINTS, SIGMAS
 from .dataset import Batch
 from .network import torch_module
 
 JOINTS = len(PERSON_KEYPOINTS)
-# COCO's spread of each joint, the unit of object keypoint similarity (OKS): Ronchi and Perona, 2017.
-SIGMAS: NDArray[np.float32] = np.array(
-    [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89], dtype=np.float32
-) / np.float32(1000)
 WIDTH = 64
 ROUNDS = 2
 LEVELS = 3
@@ -144,7 +141,7 @@ def _loss(found: Found, boxes: Any, truth: Any, keep: Any) -> Any:
     distances = [((place - truth[..., :2]) / size).abs().sum(dim=-1) for place in found.places]
     near = sum((distance * labelled).sum(dim=-1) / count for distance in distances)
     sigmas = torch.from_numpy(SIGMAS).to(boxes.device)
-    area = 0.5 * boxes[..., 2] * boxes[..., 3]
+    area = VISIBLE_PART * boxes[..., 2] * boxes[..., 3]
     square = (found.places[-1] - truth[..., :2]).square().sum(dim=-1)
     oks = torch.exp(-square / (8 * area[..., None].clamp(min=1e-5) * sigmas**2))
     missed = ((1 - oks) * labelled).sum(dim=-1) / count

@@ -24,7 +24,7 @@ from .topdown import new_topdown, topdown_loss
 Tensors = dict[str, NDArray[Any]]
 PICTURES = 32
 _LEVELS = 3
-_SKIPPED = ("position", "scales", "anchors", "usable", "centres", "bound")
+_SKIPPED = ("position", "scales", "anchors", "usable", "centres", "bound", "sigmas")
 
 
 class _Tape:

@@ -131,12 +131,15 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"training needs {', '.join(missing)}: pip install 'inflare[train]'")
     if options.people is not None and not 0 < options.people < 1:
         parser.error("--people is a share between 0 and 1")
+    if not 0 <= options.small_share <= 1:
+        parser.error("--small-share is a share from 0 to 1")
     plan = Plan(
         minutes=options.minutes,
         seed=options.seed,
         out=options.out,
         batch=options.batch,
         rate=options.rate,
+        small_share=options.small_share,
         joints=options.joints,
         trunk_share=options.trunk_share,
     )
@@ -181,6 +184,12 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=SMALL_SIDE,
         help=f"of the pictures in the first part of the time, a multiple of 32 (default {SMALL_SIDE})",
+    )
+    add(
+        "--small-share",
+        type=float,
+        default=Plan.small_share,
+        help=f"of the time that is that first part (default {Plan.small_share}); less where a run begins with weights",
     )
     add("--rate", type=float, default=Plan.rate, help=f"of learning, at its highest (default {Plan.rate})")
     heads = parser.add_mutually_exclusive_group()

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inflare.models.architectures.rtdetr_topdown import HEAD, OVERLAP, SECOND_OPINION, SURE_ENOUGH, WINDOW
+from inflare.models.architectures.rtdetr_topdown import (
+    EVEN,
+    HEAD,
+    LIKENESS,
+    OVERLAP,
+    SECOND_OPINION,
+    SURE_ENOUGH,
+    VISIBLE_PART,
+    WINDOW,
+)
+from inflare.models.coco import SIGMAS
 from inflare.models.embedded import joints, topdown
 from inflare.models.embedded.course import Plan
 from inflare.models.embedded.dataset import Recipe, draw_batches
@@ -79,8 +89,25 @@ def test_the_graph_looks_at_people_as_the_layers_do(network: Any, tmp_path: Path
         assert points[..., 5] * size[..., 1] == pytest.approx(factor[..., 1] * np.exp(factor[..., 0]), abs=1e-3)
         assert points[..., 6] + np.log(size[..., 1]) == pytest.approx(factor[..., 2], abs=1e-4)
         judged = np.minimum(coarse["logits"][picture], np.log(SURE_ENOUGH / (1 - SURE_ENOUGH)))
-        judged[looked, 0] = coarse["logits"][picture][looked, 0] + SECOND_OPINION * seen.there.mean(dim=1).numpy()
-        assert outputs["logits"][picture] == pytest.approx(judged, abs=1e-4)
+        opinion = seen.there.mean(dim=1).numpy()
+        likeness = np.log(expected_oks(points, outputs["boxes"][picture][looked]))
+        judged[looked, 0] = coarse["logits"][picture][looked, 0] + SECOND_OPINION * opinion + LIKENESS * likeness + EVEN
+        assert outputs["logits"][picture] == pytest.approx(judged, rel=1e-2, abs=2e-2)
+
+
+def expected_oks(points: np.ndarray[Any, Any], boxes: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The mean of exp(-d^2 / 2s^2), weighed by presence, over places thrown from the joints' distributions."""
+    rng, means = np.random.default_rng(0), list[float]()
+    for person, box in zip(points.astype(np.float64), boxes, strict=True):
+        squares = VISIBLE_PART * box[2] * box[3] * (2 * SIGMAS) ** 2
+        each: list[float] = []
+        for joint, square in zip(person, squares, strict=True):
+            lower = np.array([[np.exp(joint[4]), 0], [joint[5], np.exp(joint[6])]])
+            thrown = np.linalg.solve(lower.T, rng.normal(size=(2, 20_000)))  # of covariance inverse(L transpose(L))
+            each.append(np.exp(-(thrown**2).sum(axis=0) / (2 * square)).mean())
+        weight = 1 / (1 + np.exp(-person[:, 2]))
+        means.append((weight * each).sum() / weight.sum())
+    return np.array(means)
 
 
 def test_boxes_that_are_dropped_as_doubles_are_not_looked_at() -> None:
@@ -106,7 +133,7 @@ def test_a_picture_without_people_costs_one_look(tmp_path: Path) -> None:
     outputs = load_all(exported(certain, tmp_path), threads=1)(images)
     coarse = load_all(without_second_look(certain, tmp_path), threads=1)(images)
     changed = (outputs["keypoints"][0] != coarse["keypoints"][0]).any(axis=(1, 2))
-    assert changed.sum() == 1 and outputs["logits"][0, changed, 0] == outputs["logits"][0].max()
+    assert changed.sum() == 1 and coarse["logits"][0, changed, 0] == coarse["logits"][0].max()
 
 
 def test_a_window_is_cut_as_it_lies() -> None:
@@ -171,11 +198,16 @@ def test_boxes_elsewhere_hold_no_person() -> None:
         assert shared / (each[2:].prod() + 0.12 - shared) < topdown.FAR + 1e-6
 
 
-def test_shaken_boxes_stay_near() -> None:
+def test_shaken_boxes_are_off_as_much_as_found_ones() -> None:
     boxes = np.tile(np.array([0.5, 0.4, 0.2, 0.6], np.float32), (4000, 1))
-    off = topdown.shaken(np.random.default_rng(1), boxes) - boxes
-    assert np.abs(off.mean(axis=0)).max() < 0.01
-    assert (off.std(axis=0) > 0.003).all() and (off.std(axis=0) < 0.06).all()
+    moved = topdown.shaken(np.random.default_rng(1), boxes)
+    low, high = (sign * ((moved - boxes)[:, :2] + sign * (moved - boxes)[:, 2:] / 2) / [0.2, 0.6] for sign in (-1, 1))
+    for outwards in (low, high):
+        assert np.median(outwards, axis=0) == pytest.approx(topdown.OUTWARD, abs=0.01)
+        quarter, half = (np.quantile(np.abs(outwards), share, axis=0) for share in (0.25, 0.5))
+        assert (half < [0.09, 0.03]).all() and (half > [0.03, 0.008]).all() and (quarter < half / 1.5).all()
+        assert np.abs(outwards).max() <= topdown.MOST_OFF + 1e-3
+    assert (moved[:, 2:] >= 0.2 * boxes[:, 2:] - 1e-6).all()
 
 
 @pytest.fixture
