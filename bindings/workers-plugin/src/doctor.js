@@ -86,10 +86,7 @@ async function runtime(options, environment, fetcher) {
     return missing(`what answers at ${url.origin} is not inflare (status ${response.status})`, "choose another port for one of them");
   }
   const standIns = Number(response.headers.get("inflare-stand-ins") ?? 0);
-  const said = standIns
-    ? `; for ${standIns} of them, whose weights are not installed, a small detector that ships with inflare stands in ` +
-      "(inflare models; inflare pull MODEL)"
-    : "";
+  const said = standIns ? `, ${standIns} of them a stand-in until you inflare pull them` : "";
   return ok(`inflare answers at ${url.origin} with ${body.result.length} models${said}`);
 }
 

@@ -104,7 +104,7 @@ test("JSON for programs, and an exit code", async () => {
 test("models that something else stands in for are told", async () => {
   const count = { "inflare-stand-ins": "2" };
   const { found } = await answering(200, { result: [1, 2, 3] }, (url) => ask(folder(READY, ALL), url), count);
-  assert.match(found.at(-1).what, /with 3 models; for 2 of them, .* stands in/);
+  assert.match(found.at(-1).what, /with 3 models, 2 of them a stand-in until/);
 });
 
 test("a Worker that will ask elsewhere than the command line says is told where", async () => {
