@@ -56,9 +56,12 @@ def test_an_unknown_annotator_is_refused() -> None:
         DOG.annotate(PIXELS, annotators=["rainbow"])
 
 
-def test_text_is_no_image_to_draw_on() -> None:
-    with pytest.raises(TypeError, match="text is no image to draw on"):
-        DOG.annotate("photo.png")
+@pytest.mark.parametrize(
+    ("text", "told"), [("photo.png", "write Path"), ("iVBORw0KGgo=", "text is no image to draw on")]
+)
+def test_text_is_no_image_to_draw_on(text: str, told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        DOG.annotate(text)
 
 
 def test_a_local_models_own_skeleton_is_drawn(tmp_path: Path) -> None:
