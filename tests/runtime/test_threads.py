@@ -115,23 +115,27 @@ def test_what_is_queued_is_done_before_the_end_and_nothing_after_it() -> None:
 
 
 def test_a_thread_outlives_the_loop_that_asked() -> None:
-    go, ended = threading.Event(), threading.Event()
+    begun, go, ended, left = (threading.Event() for _ in range(4))
 
     def slow() -> None:
+        begun.set()
         go.wait(20)
         ended.set()
 
     async def leave(made: Threads) -> None:
         made.run(slow)
+        await asyncio.to_thread(begun.wait, 20)
+        made.run(left.set)
 
     async def ask(made: Threads) -> int:
         return await made.run(int, "7")
 
     with threads() as made:
         asyncio.run(leave(made))
+        assert not ended.is_set()
         go.set()
-        assert ended.wait(20)
         assert asyncio.run(ask(made)) == 7
+        assert ended.is_set() and not left.is_set()  # nobody was there any more when its turn came
 
 
 def test_nothing_is_held_until_the_next_work() -> None:
