@@ -43,7 +43,8 @@ class Threads:
 
     def run(self, work: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         """What `work` returns or raises, as a future of the running loop. Work whose future is cancelled, or whose loop
-        is closed, before its turn is left undone. Raises RuntimeError once closed, and where the machine gives no first thread."""
+        is closed, before its turn is left undone. Raises RuntimeError once closed, and where the machine gives no first
+        thread."""
         if not self._end.alive:
             raise RuntimeError(f"the threads {self._name!r} are closed")
         if len(self._threads) < self._count:
