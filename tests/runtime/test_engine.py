@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -62,6 +63,21 @@ def test_concurrent_requests_are_answered_as_single_ones(settings: Make) -> None
 
     batched = run(settings(runtime__max_batch=8, runtime__max_wait_ms=5), together)
     assert batched == pytest.approx(run(settings(), apart), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("digested", "inline"), [({"digested": 1000}, True), ({"digested": 1 << 20}, False), ({}, False)]
+)
+def test_only_a_short_digest_is_taken_on_the_event_loop(settings: Make, digested: dict[str, int], inline: bool) -> None:
+    taken: list[bool] = []
+
+    def digest() -> bytes:
+        taken.append(threading.current_thread() is threading.main_thread())
+        return b"digest"
+
+    keyed = Job(spots.MODEL, spots.png(255), str(uuid.uuid4()), idempotency_key="k", digest=digest, **digested)
+    run(settings(), lambda engine: engine.run(keyed))
+    assert taken == [inline]
 
 
 def test_more_requests_than_the_queue_holds_are_refused_at_once(settings: Make) -> None:

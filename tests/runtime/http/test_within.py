@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import weakref
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -135,3 +138,23 @@ def test_the_parts_of_a_stream_come_one_by_one() -> None:
         return seen
 
     assert asyncio.run(body()) == [1, 2]
+
+
+def test_what_was_worked_on_is_not_kept_by_the_timeout() -> None:
+    class Body:
+        pass
+
+    async def work(_: Body) -> None:
+        await asyncio.Event().wait()
+
+    async def body() -> weakref.ref[Body]:
+        held = Body()
+        with contextlib.suppress(TimeoutError):
+            await within(0.01, work(held))
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        assert asyncio.run(body())() is None
+    finally:
+        gc.enable()
