@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..runtime import faults
 from ..runtime.engine import Answer, Engine
 from ..runtime.http import catalogue
-from ..runtime.http.cloudflare import answer_headers
+from ..runtime.http.cloudflare import priced_headers
 from ..runtime.http.intake import decode_members, job_of
 from ..runtime.http.results import items_of
 from ..runtime.http.workers import render_error
@@ -42,11 +42,11 @@ class LocalAI:
             self.last_request_id = error.request_id
             raise error from fault
         self.last_request_id = answer.request_id
-        items = items_of(answer, self._engine.settings.cloudflare)
+        items, headers = items_of(answer, self._engine.settings.cloudflare), priced_headers(answer)
         if options.return_raw_response:
-            return RawResponse(200, answer_headers(answer), json.dumps(items).encode())
+            return RawResponse(200, headers, json.dumps(items).encode())
         schemas = self._engine.find(model).keypoints
-        return Result(items, Run.of(answer_headers(answer), answer.neurons), schemas)
+        return Result(items, Run.of(headers, answer.neurons), schemas)
 
     def packed(self, pixels: NDArray[np.uint8]) -> bytes:
         """A frame uint8 [H, W, 3] as it is handed over here: without loss."""

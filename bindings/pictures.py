@@ -46,10 +46,10 @@ def encoded(image: Picture) -> Any:
     (an encoded file); a PIL image; a path; a file opened for reading bytes. A `str` is base64 or a data: URL, as on
     the wire; a path is a `pathlib.Path`. Raises TypeError for pixels of another shape or type, and the name of a file.
     """
-    if isinstance(image, str) and _FILE_NAME.fullmatch(image):
-        raise TypeError(f"a str is base64 text or a data: URL, not a path: write Path({image!r})")
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(cast("bytes | bytearray | memoryview", image))
+    if isinstance(image, str) and _FILE_NAME.fullmatch(image):
+        raise TypeError(f"a str is base64 text or a data: URL, not a path: write Path({image!r})")
     if isinstance(image, np.ndarray):
         return _array(cast("NDArray[Any]", image))
     if isinstance(image, os.PathLike):

@@ -196,9 +196,9 @@ class Ledger:
 
     def _refuse_if_promised(self, order: Order) -> None:
         """Raises IdempotencyConflict, IdempotencyInFlight where another order here has the key."""
-        other = None if order.idempotency_key is None else self._keys.get((order.account, order.idempotency_key))
-        if other is not None:
-            raise key_taken(other, order)
+        pair = pair_of(order)
+        if pair is not None and pair in self._keys:
+            raise key_taken(self._keys[pair], order)
 
     async def _ask(self, command: Command) -> Outcome:
         self._refuse_if_closed()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, date
 from functools import partial
 
@@ -92,15 +92,11 @@ class Till:
         portion = await self._allocation.take(purchase.account, quote, purchase.images, order.at, paid)
         try:
             sale = Sale(quote, await self._reserving(order, purchase.body_hash))
-            late = self._late(sale) if order.durable and not order.prepaid else None
             try:
-                yield sale
-                if late is not None:
-                    late.cancel()
+                with self._written_late(sale, order):
+                    yield sale
                 reservation = await asyncio.shield(sale.reserving)
             except BaseException as error:
-                if late is not None:
-                    late.cancel()
                 refusal = await asyncio.shield(self._undo(sale.reserving, type(error).__name__))
                 if refusal is not None and isinstance(error, Exception):
                     raise refusal from error.__cause__
@@ -115,7 +111,7 @@ class Till:
     async def _reserving(self, order: Order, body_hash: Hashing | None) -> asyncio.Future[Reservation]:
         """The reservation, while it is made; one that need not be written down is there at once."""
         if order.durable:
-            return asyncio.create_task(self._reserve(order, body_hash, promised=not order.prepaid))
+            return asyncio.create_task(self._reserve(order, body_hash, promised=_promised(order)))
         made = asyncio.get_running_loop().create_future()
         made.set_result(await self._reserve(order, body_hash))
         return made
@@ -151,13 +147,21 @@ class Till:
         except (errors.LedgerError, StorageError) as error:
             raise _fault(error) from error
 
-    def _late(self, sale: Sale) -> asyncio.TimerHandle:
-        """Has the promise of a sale that takes long written down."""
+    @contextmanager
+    def _written_late(self, sale: Sale, order: Order) -> Generator[None]:
+        """Has a promise written down if what is done meanwhile takes long."""
+        if not _promised(order):
+            yield
+            return
 
         def write_down() -> None:
             sale.reserving = asyncio.create_task(self._written(sale.reserving))
 
-        return asyncio.get_running_loop().call_later(_WRITTEN_AFTER_S, write_down)
+        timer = asyncio.get_running_loop().call_later(_WRITTEN_AFTER_S, write_down)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     async def _written(self, promised: asyncio.Future[Reservation]) -> Reservation:
         promise = await promised
@@ -190,6 +194,11 @@ class Till:
             log.debug("%s was closed before it was released", reservation.order.request_id)
         except (errors.LedgerError, StorageError) as error:
             log.error("%s is not released yet: %s", reservation.order.request_id, error)
+
+
+def _promised(order: Order) -> bool:
+    """Whether an order is only promised at first: it holds no money, but has a key."""
+    return order.durable and not order.prepaid
 
 
 def _fault(error: Exception) -> faults.Fault:

@@ -91,6 +91,11 @@ def answer_headers(reply: Answer) -> dict[str, str]:
     }
 
 
+def priced_headers(reply: Answer) -> dict[str, str]:
+    """The same, and what it cost as Workers AI counts."""
+    return {**answer_headers(reply), "cf-ai-neurons": reply.neurons}
+
+
 def server_timing(timings: Timings) -> str:
     """Milliseconds of each step, in the form of the Server-Timing header."""
     steps = ("decode", "queue", "infer", "read", "settle")
@@ -124,8 +129,7 @@ class CloudflareFace:
         settings = self._engine.settings.cloudflare
         threshold = settings.threshold or None
         reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)
-        headers = {**answer_headers(reply), "cf-ai-neurons": reply.neurons}
-        return success(result_of(reply, settings), messages_of(reply), headers)
+        return success(result_of(reply, settings), messages_of(reply), priced_headers(reply))
 
     async def search(self, request: Request) -> Response:
         """List the models of this runtime."""

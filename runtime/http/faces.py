@@ -21,11 +21,6 @@ class Face:
     render: Callable[[faults.Fault], Response]
 
 
-def note_refusal(scope: Scope, why: str) -> None:
-    """Keeps why a request was refused; in its state, which the scope of a request inside another shares."""
-    scope.setdefault("state", {})[_REFUSED] = why
-
-
 def refusal_of(scope: Scope) -> str | None:
     """Why the request was refused, where it was."""
     return scope.get("state", {}).get(_REFUSED)
@@ -34,6 +29,7 @@ def refusal_of(scope: Scope) -> str | None:
 def render_for(faces: Sequence[Face], scope: Scope, fault: faults.Fault) -> Response:
     """The fault in the words of the first face that owns the request; the last face owns whatever is left. The access
     log names it."""
-    note_refusal(scope, f"{type(fault).__name__}: {fault.message}")
+    # In its state, which the scope of a request inside another shares.
+    scope.setdefault("state", {})[_REFUSED] = f"{type(fault).__name__}: {fault.message}"
     face = next((face for face in faces if face.owns(scope)), faces[-1])
     return face.render(fault)

@@ -24,7 +24,7 @@ class _Edges(msgspec.Struct, gc=False):
 
 
 class _Listed(msgspec.Struct, gc=False):
-    """One object as the hosted service lists it. An answer has hundreds, and a dict each would cost twice as much."""
+    """One object as the hosted service lists it. An answer has hundreds, which as dicts would cost a third more."""
 
     score: float
     label: str

@@ -25,7 +25,7 @@ from .. import faults
 from ..engine import Engine
 from . import catalogue
 from .body import read_body
-from .cloudflare import WIRES, answer_headers, enter, fault_headers, success, wire_of
+from .cloudflare import WIRES, enter, fault_headers, priced_headers, success, wire_of
 from .door import Door
 from .faces import Face
 from .forwarded import Unwrap, WrappedRoute, inner_path
@@ -109,8 +109,7 @@ class WorkersFace:
         settings = self._engine.settings.cloudflare
         threshold = settings.threshold or None
         reply = await answer(request, self._engine, card, payload, account=identity.account, threshold=threshold)
-        headers = {**answer_headers(reply), "cf-ai-neurons": reply.neurons}
-        return QuickJSONResponse(result_of(reply, settings), headers=headers)
+        return QuickJSONResponse(result_of(reply, settings), headers=priced_headers(reply))
 
     async def search(self, request: Request) -> Response:
         """`env.AI.models()`."""
