@@ -1,6 +1,7 @@
 """The till: prices are looked up once a day, and again for another card; what takes long is written down."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -179,3 +180,19 @@ def test_what_takes_longer_than_the_server_is_told_that_it_stops(till: Till) -> 
 
     with pytest.raises(faults.Stopping):
         sold(till, "first", close)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("failing", [False, True])
+def test_what_is_over_is_not_written_down(till: Till, caplog: pytest.LogCaptureFixture, failing: bool) -> None:
+    async def sell() -> None:
+        with contextlib.suppress(KeyError):
+            async with till.sale(priced(), purchase("first")):
+                if failing:
+                    raise KeyError("inference failed")
+        await asyncio.sleep(0.05)
+
+    asyncio.run(sell())
+    audit = asyncio.run(till.ledger.verify())
+    assert (audit.entries, audit.reservations) == (0 if failing else 1, 0)
+    assert caplog.text == ""
