@@ -16,8 +16,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+# wrk cuts off what is under way when a turn ends: of an inference of a tenth of a second on each of two cores that is
+# a fiftieth of a turn of five seconds. So a turn lasts until its last whole answer, as that of the bare loop does.
 _SCRIPT: Final = """
+local ffi = require("ffi")
+ffi.cdef[[
+  typedef struct { long seconds; long nanoseconds; } inflare_time;
+  int clock_gettime(int clock, inflare_time *time);
+]]
+local clock, threads = ffi.new("inflare_time"), {}
 local bodies, headers, turn = {}, {}, 0
+local function now()
+  ffi.C.clock_gettime(1, clock)
+  return tonumber(clock.seconds) * 1e6 + tonumber(clock.nanoseconds) / 1e3
+end
+function setup(thread)
+  threads[#threads + 1] = thread
+end
 function init(args)
   for line in io.lines(args[1]) do
     local name, value = line:match("^(.-): (.*)$")
@@ -27,13 +42,20 @@ function init(args)
   end
 end
 function request()
+  begun = begun or now()
   turn = turn % #bodies + 1
   return wrk.format("POST", nil, headers, bodies[turn])
 end
+function response()
+  ended = now()
+end
 function done(summary, latency, requests)
-  local e = summary.errors
+  local e, first, last = summary.errors, math.huge, 0
+  for _, thread in ipairs(threads) do
+    first, last = math.min(first, thread:get("begun") or first), math.max(last, thread:get("ended") or last)
+  end
   io.write(string.format('JSON {"requests": %d, "us": %d, "p50": %d, "p99": %d, "bad": %d, "timeouts": %d}\\n',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    summary.requests, math.max(last - first, 1), latency:percentile(50), latency:percentile(99),
     e.status + e.connect + e.read + e.write, e.timeout))
 end
 """

@@ -24,7 +24,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("runtime/storage/",),
     "starlette": ("runtime/http/",),
     "httptools": ("bindings/replies.py",),
-    "hypercorn": ("runtime/server.py", "runtime/http/http1.py"),
+    "hypercorn": ("runtime/server.py", "runtime/http/http1"),
     "torch": (),
     "transformers": (),
 }

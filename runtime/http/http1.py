@@ -1,222 +1,251 @@
-"""HTTP/1.1 connections: ordinary requests take a short way through hypercorn, all others the way through h11.
+"""HTTP/1.1 connections: ordinary requests pass by hypercorn's streams and by h11, all others go the way through both.
 
 An ordinary request is a GET or POST whose head arrives whole and asks for nothing of the connection: no chunks, no
-upgrade, no 100-continue, no close. Nearly every request is one, and h11, the tasks around it and a write for every part
-of the answer cost it more than the application's own HTTP work (docs/performance.md). What is written is what h11
-would write (RFC 9112), which the tests compare byte by byte.
+upgrade, no 100-continue, no close. Nearly every request is one, and the streams, h11, the tasks around it and a write
+for every part of the answer cost it more than the application's own HTTP work (docs/performance.md). The first other
+request of a connection hands it to hypercorn for good.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import lru_cache
 from typing import Any, cast
+from urllib.parse import unquote
 
-import h11
+import hypercorn.asyncio.run
 import hypercorn.protocol
-import msgspec
+from hypercorn import utils
 from hypercorn.asyncio import tcp_server
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, EndBody, Request, Response, StreamClosed
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
-from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.config import Config
 
-from .http1_heads import Ask, answer_head, ordinary
+from .http1_exchange import Exchange
+from .http1_h11 import Http1ByH11
+from .http1_heads import Ask, Headers, ordinary
 
-# A connection that gets its next request so soon is not given a timer in between.
-_RESTLESS_S = 0.05
-# Taken from a connection at once: most images whole, where hypercorn's 64 KB make two or three turns of them.
+_address = cast("Callable[[int, Any], tuple[str, int] | None]", cast(Any, utils).parse_socket_addr)
+
+# A client that still sends a body when it is refused reads the answer only then: a connection closed at once would be
+# reset, and the answer lost.
+_LINGER_S = 2.0
+# Of next requests, so much is read before the one that is being answered is over: whoever reads sees a client leave.
+_AHEAD_BYTES = 1 << 16
+# Taken from a connection at once by hypercorn's streams: most images whole, where its 64 KB make two or three turns.
 _READ_BYTES = 1 << 18
 
-
-class _Exchange(msgspec.Struct):
-    """One ordinary request being answered.
-
-    missing: bytes of its body still to come. head: of the answer, while it waits for the first of the body, so that
-    both are one write. room: bytes that the answer's content-length leaves; None where it goes in chunks. begun, done:
-    whether the answer is begun, and whole. last: whether the connection ends after it.
-    """
-
-    missing: int
-    begun: bool = False
-    head: bytes = b""
-    room: int | None = None
-    last: bool = False
-    done: bool = False
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
-class Http1(H11Protocol):
-    """One connection."""
+class Http1(asyncio.Protocol):
+    """One connection, until it ends or is `handed` over; then `ended` is done, and what was read beyond is `kept`."""
 
-    keep_alive_requests: int
-    _exchange: _Exchange | None = None
-    _timer: asyncio.TimerHandle | None = None
-    _timed = True  # whether the server's own timer of idle connections runs
-    _over = False  # whether nothing is read any more
-    _cut = False  # whether the client stopped in the midst of a body and was told so
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        app: Application,
+        config: Config,
+        common: dict[str, Any],
+        stopping: Callable[[], bool],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        """`common`: what the scopes of all requests have in common. `stopping`: whether the server stops."""
+        self.kept = b""
+        self.handed = self.hung_up = self.lost = False
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self._transport = transport
+        self._app = app
+        self._config = config
+        self._common = common
+        self._stopping = stopping
+        self._spawn = spawn
+        self._exchange: Exchange | None = None
+        self._over = False  # whether nothing is read any more
+        self._paused = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._start_timer()
 
-    async def handle(self, event: Event) -> None:
-        """What came: bytes, none of them where the client sends no more, or the end of the connection."""
-        if not isinstance(event, RawData):
-            await self._end(event)
+    # What the server asks for.
+
+    def stop(self) -> None:
+        """Close the connection once it is idle, which it may be now."""
+        if self._exchange is None and not self.handed:
+            self._close()
+
+    # What the event loop calls.
+
+    def data_received(self, data: bytes) -> None:
+        """More of a body, or a request."""
+        if self._over:
             return
-        data = event.data
-        if not data and self._exchange is None and self._fresh():  # an idle client hangs up
-            self._over = True
-            self._stop_timer()
-            await self.send(Updated(idle=False))
-        while not self._over:
-            if self._exchange is None:
-                ask = ordinary(data) if self._fresh() else None
+        self._read(self.kept + data if self.kept else data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more. Whoever hangs up in the midst does not wait for an answer, but may get one."""
+        self.hung_up = True
+        if self._over:
+            self._close()
+        elif not self.kept:
+            self._hang_up()
+        return self._transport.can_write_eof()  # TLS has no half of a connection
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is no more."""
+        self._over = self.lost = True
+        self._stop_timer()
+        self.writable.set()
+        if self._exchange is not None:
+            self._exchange.leave()
+        self._end()
+
+    def pause_writing(self) -> None:
+        """The client does not keep up."""
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        self.writable.set()
+
+    # What an exchange asks for.
+
+    @property
+    def standing(self) -> Headers:
+        """Headers of every answer."""
+        return _standing(self._config, int(time.time()))
+
+    async def write(self, data: bytes) -> None:
+        """Returns when the client keeps up; what is for a client that left is thrown away."""
+        if data and not self.lost and not self._transport.is_closing():
+            self._transport.write(data)
+            if not self.writable.is_set():
+                await self.writable.wait()
+
+    def go_on(self) -> None:
+        """Read what comes next."""
+        if self._paused and not self.lost:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def finish(self, exchange: Exchange) -> None:
+        """The exchange is over: the connection serves the next request, or ends."""
+        if exchange is not self._exchange:
+            return
+        self._exchange = None
+        exchange.leave()
+        if self._over or self._stopping() or exchange.last or exchange.missing or not exchange.done:
+            self._close(linger=exchange.missing > 0)
+            return
+        self._start_timer()
+        self.go_on()
+        if self.kept:
+            self._read(self.kept)
+        if self.hung_up and not self.kept:
+            self._hang_up()
+
+    def _read(self, data: bytes) -> None:
+        self.kept = b""
+        while data:
+            exchange = self._exchange
+            if exchange is None:
+                ask = None if self.handed else ordinary(data)
                 if ask is None:
-                    await self._by_h11(data)
+                    self.kept = data
+                    self._hand_over()
                     return
                 data = data[ask.size :]
-                await self._begin(ask)
-            elif not data:
-                if self._exchange.missing:
-                    await self._end_of_half()
-                return
-            elif not self._exchange.missing:  # a next request, before this one is answered
-                await self.can_read.clear()
-                await self.can_read.wait()
-                continue
-            data = await self._take(data)
-            if not data:
+                self._begin(ask)
+            elif exchange.missing:
+                part, data = data[: exchange.missing], data[exchange.missing :]
+                exchange.put(part)
+                if exchange.full:
+                    self._pause()
+            else:  # a next request, before this one is answered
+                self.kept = data
+                if len(data) > _AHEAD_BYTES:
+                    self._pause()
                 return
 
-    async def stream_send(self, event: StreamEvent) -> None:
-        """What the application answers."""
+    def _begin(self, ask: Ask) -> None:
+        self._stop_timer()
+        path, _, query = ask.target.partition(b"?")
+        common = self._common
+        scope: dict[str, Any] = {
+            **common,
+            "method": ask.method,
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+            "headers": ask.headers,
+            "state": common["state"].copy(),
+            "extensions": {},
+        }
+        exchange = self._exchange = Exchange(ask, self)
+        self._spawn(self._answered(exchange, scope))
+
+    async def _answered(self, exchange: Exchange, scope: dict[str, Any]) -> None:
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except Exception:
+            await self._config.log.exception("Error in ASGI Framework")
+        finally:
+            await exchange.end()
+            self.finish(exchange)
+
+    def _hang_up(self) -> None:
         exchange = self._exchange
-        if self._cut:
+        if self.handed:
             return
         if exchange is None:
-            await super().stream_send(event)
-        elif isinstance(event, Response):
-            exchange.begun = True
-            exchange.head = self._answer_head(exchange, event)
-            if exchange.room is None:  # of a stream, whose first part may be long in coming
-                await self._flush(exchange)
-        elif isinstance(event, Body):
-            await self._flush(exchange, _framed(exchange, event.data))
-        elif isinstance(event, EndBody):
-            if exchange.room:
-                raise h11.LocalProtocolError("Too little data for declared Content-Length")
-            exchange.done = True
-            await self._flush(exchange, b"0\r\n\r\n" if exchange.room is None else b"")
-        elif isinstance(event, StreamClosed):
-            await self._finish(exchange)
+            self._close()
+        elif exchange.missing:
+            self._spawn(self._cut(exchange))
+        else:
+            exchange.leave()
 
-    async def _end(self, event: Event) -> None:
-        """The connection is no more. Whoever still reads from it, or waits for its turn, goes on and finds so."""
+    async def _cut(self, exchange: Exchange) -> None:
+        """The client stopped in the midst of a body."""
+        self._over = True
+        exchange.leave()
+        if not exchange.begun:
+            await exchange.fail(400)
+        exchange.cut = True
+        self._close()
+
+    def _hand_over(self) -> None:
+        self.handed = True
+        self._stop_timer()
+        self._end()
+
+    def _close(self, *, linger: bool = False) -> None:
         self._stop_timer()
         self._over = True
-        await super().handle(event)
-        if isinstance(self.connection, h11.Connection):
-            self.connection = H11WSConnection(self.connection)  # asks for no more than it has, and never waits
-        await self.can_read.set()
+        self.kept = b""
+        if not self.writable.is_set():
+            self._transport.abort()  # the client does not read
+        elif linger and not self.hung_up and self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+            self.go_on()
+            self._timer = asyncio.get_running_loop().call_later(_LINGER_S, self._transport.close)
+        else:
+            self._transport.close()
 
-    async def _close_stream(self) -> None:
-        """As hypercorn's, but an application that reads no more is not waited for: what it left is thrown away."""
-        queue = getattr(getattr(self.stream, "app_put", None), "__self__", None)
-        if isinstance(queue, asyncio.Queue) and queue.full():
-            while not queue.empty():
-                queue.get_nowait()
-        await super()._close_stream()
+    def _end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
 
-    def _fresh(self) -> bool:
-        """Whether what comes now begins a request: none is under way, here or in h11."""
-        if self.stream is not None or not isinstance(self.connection, h11.Connection):
-            return False
-        ours, theirs = self.connection.our_state, self.connection.their_state
-        return ours is theirs is h11.IDLE and self.connection.trailing_data == (b"", False)
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
 
-    async def _by_h11(self, data: bytes) -> None:
-        self._stop_timer()
-        await self._idle()
-        await super().handle(RawData(data))
-
-    async def _begin(self, ask: Ask) -> None:
-        self._stop_timer()
-        if self._timed:
-            self._timed = False
-            await self.send(Updated(idle=False))
-        self._exchange = _Exchange(ask.length)
-        self.stream = HTTPStream(
-            self.app, self.config, self.context, self.task_group, self.ssl, self.client, self.server,
-            self.stream_send, STREAM_ID,
-        )  # fmt: skip
-        await self.stream.handle(
-            Request(
-                stream_id=STREAM_ID,
-                headers=ask.headers,
-                http_version="1.1",
-                method=ask.method,
-                raw_path=ask.target,
-                state=self.connection_state,
-            )
-        )
-        self.keep_alive_requests += 1
-        await self.context.mark_request()
-        if not ask.length:
-            await self._put(b"", more=False)
-
-    async def _take(self, data: bytes) -> bytes:
-        """Hands on what belongs to the request's body; the rest is returned."""
-        exchange = self._exchange
-        if exchange is None or not exchange.missing:
-            return data
-        part, rest = data[: exchange.missing], data[exchange.missing :]
-        exchange.missing -= len(part)
-        if part:
-            await self._put(part, more=exchange.missing > 0)
-        return rest
-
-    async def _put(self, part: bytes, *, more: bool) -> None:
-        if isinstance(self.stream, HTTPStream) and not self.stream.closed and self.stream.app_put is not None:
-            await self.stream.app_put({"type": "http.request", "body": part, "more_body": more})
-
-    async def _end_of_half(self) -> None:
-        """The client sends no more, in the midst of a body."""
-        self._over = True
-        if self._exchange is not None and not self._exchange.begun:
-            self._cut = True
-            await self._send_error_response(400)
-        await self.send(Closed())
-
-    def _answer_head(self, exchange: _Exchange, response: Response) -> bytes:
-        headers = [*response.headers, *self.config.response_headers("h11")]
-        if self.keep_alive_requests >= self.config.keep_alive_max_requests:
-            headers.append((b"connection", b"close"))
-        head = answer_head(response.status_code, headers)
-        exchange.room, exchange.last = head.length, head.last
-        return head.text
-
-    async def _flush(self, exchange: _Exchange, data: bytes = b"") -> None:
-        if exchange.head or data:
-            held, exchange.head = exchange.head, b""
-            await self.send(RawData(held + data if held else data))
-
-    async def _finish(self, exchange: _Exchange) -> None:
-        await self._flush(exchange)
-        await self._close_stream()
-        self._exchange = None
-        ends = self.context.terminated.is_set() or exchange.last or exchange.missing or not exchange.done
-        if ends or self._over:
-            self._over = True
-            await self.can_read.set()
-            await self.send(Closed())
-            return
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(_RESTLESS_S, lambda: cast(Any, self.task_group).spawn(self._idle))
-        await self.can_read.set()
-
-    async def _idle(self) -> None:
-        """Leaves the connection to the server's timer, unless a request came since this was asked for."""
-        if self._timed or self._over or self._exchange is not None:
-            return
-        self._timed = True
-        await self.send(Updated(idle=True))
+    def _start_timer(self) -> None:
+        seconds = self._config.keep_alive_timeout
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._close)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -224,16 +253,99 @@ class Http1(H11Protocol):
             self._timer = None
 
 
+class Server(TCPServer):
+    """hypercorn's server of one connection, which serves ordinary requests first."""
+
+    async def run(self) -> None:
+        """Until the connection ends."""
+        tls = self.writer.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol() == "h2":
+            await super().run()
+            return
+        try:
+            goes_on = await self._serve_ordinary("http" if tls is None else "https")
+        except OSError:  # the client is gone already
+            self.writer.transport.abort()
+            return
+        if goes_on:
+            await super().run()
+
+    async def _serve_ordinary(self, scheme: str) -> bool:
+        """Whether something else came, with which hypercorn goes on."""
+        transport = cast(asyncio.Transport, self.writer.transport)
+        streams = cast(asyncio.StreamReaderProtocol, transport.get_protocol())
+        common = self._common(scheme)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                stopping = self.context.terminated.is_set
+                connection = Http1(transport, self._application, self.config, common, stopping, tasks.create_task)
+                stopped = tasks.create_task(self._stopped(connection))
+                try:
+                    await self._take(connection, transport)
+                    await connection.ended
+                finally:
+                    stopped.cancel()
+        except BaseException:
+            transport.abort()
+            raise
+        if not connection.handed:
+            return False
+        transport.set_protocol(streams)
+        connection.go_on()
+        if not connection.writable.is_set():
+            streams.pause_writing()
+        self.reader.feed_data(connection.kept)
+        if connection.hung_up:
+            self.reader.feed_eof()
+        if connection.lost:
+            streams.connection_lost(None)
+        return True
+
+    async def _take(self, connection: Http1, transport: asyncio.Transport) -> None:
+        """Gives the connection what has come first, and all that comes from then on."""
+        try:
+            data = await self.reader.read(sys.maxsize)
+        except OSError:
+            data = b""
+        transport.set_protocol(connection)  # in the same turn: nothing comes in between
+        if data:
+            connection.data_received(data)
+            if self.reader.at_eof():
+                connection.eof_received()
+        else:
+            transport.close()
+            connection.connection_lost(None)
+
+    async def _stopped(self, connection: Http1) -> None:
+        await self.context.terminated.wait()
+        connection.stop()
+
+    async def _application(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send, cast(Any, None), cast(Any, None))  # the latter are for WSGI
+
+    def _common(self, scheme: str) -> dict[str, Any]:
+        """What the scopes of all requests have in common. Raises OSError where the client is gone."""
+        connected = self.writer.get_extra_info("socket")
+        return {
+            "type": "http",
+            "http_version": "1.1",
+            "asgi": {"spec_version": "2.1", "version": "3.0"},
+            "scheme": scheme,
+            "root_path": self.config.root_path,
+            "client": _address(connected.family, connected.getpeername()),
+            "server": _address(connected.family, connected.getsockname()),
+            "state": dict(self.state),
+        }
+
+
+@lru_cache(maxsize=1)
+def _standing(config: Config, second: int) -> Headers:
+    """Headers of every answer of a second: the date, most of all."""
+    return config.response_headers("h11")
+
+
 def install() -> None:
-    """Has hypercorn speak HTTP/1.1 this way from now on."""
-    cast(Any, hypercorn.protocol).H11Protocol = Http1
+    """Has hypercorn serve connections this way from now on."""
+    cast(Any, hypercorn.asyncio.run).TCPServer = Server
+    cast(Any, hypercorn.protocol).H11Protocol = Http1ByH11
     cast(Any, tcp_server).MAX_RECV = _READ_BYTES
-
-
-def _framed(exchange: _Exchange, data: bytes) -> bytes:
-    if exchange.room is None:
-        return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-    exchange.room -= len(data)
-    if exchange.room < 0:
-        raise h11.LocalProtocolError("Too much data for declared Content-Length")
-    return data

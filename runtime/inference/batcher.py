@@ -1,13 +1,16 @@
-"""One task owns a model's queue: it forms batches, drops callers that left, and feeds the lanes.
+"""One task owns a model's queue: it forms batches and feeds the lanes, which go on by themselves while there is more.
 
-Nothing else touches the queue. It is bounded from outside, by the permits of `gate.py`.
+The queue is bounded from outside, by the permits of `gate.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import msgspec
@@ -38,9 +41,6 @@ class Inferred(msgspec.Struct, frozen=True):
     infer: float
 
 
-_Stacked = tuple[Images, NDArray[np.int64]]
-
-
 def _never() -> bool:
     return False
 
@@ -52,6 +52,15 @@ class _Entry(msgspec.Struct):
     since: float = msgspec.field(default_factory=perf_counter)
 
 
+class _Done(msgspec.Struct, frozen=True):
+    """A batch that was inferred, or failed, and when it began and ended."""
+
+    batch: Sequence[_Entry]
+    outputs: Outputs | SessionError
+    started: float
+    ended: float
+
+
 class Batcher:
     """Owner of one model's queue."""
 
@@ -61,8 +70,10 @@ class Batcher:
         self._rule = rule
         self._pending = 0
         self._closing = False
-        self._queue: asyncio.Queue[_Entry | None] = asyncio.Queue()
-        self._running: set[asyncio.Task[None]] = set()
+        self._queue: deque[_Entry] = deque()
+        self._taking = threading.Lock()
+        self._changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self._owner = asyncio.create_task(self._own(), name=f"batcher {name}")
 
     @property
@@ -78,10 +89,12 @@ class Batcher:
     async def infer(self, pixels: Images, departed: Callable[[], bool] = _never) -> Inferred:
         """Infer one image: uint8 [H, W, 3].
 
-        Raises CallerLeft where `departed()` holds when its turn comes, SessionError where the engine fails.
+        Raises CallerLeft where `departed()`, asked in the thread that infers, holds when its turn comes, SessionError
+        where the engine fails.
         """
-        answer: asyncio.Future[Inferred] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Entry(pixels, departed, answer))
+        answer: asyncio.Future[Inferred] = self._loop.create_future()
+        self._queue.append(_Entry(pixels, departed, answer))
+        self._changed.set()
         self._pending += 1
         try:
             return await answer
@@ -91,111 +104,125 @@ class Batcher:
     async def close(self) -> None:
         """Finish what is queued, then stop the owner and the lanes."""
         self._closing = True
-        self._queue.put_nowait(None)
+        self._changed.set()
         await self._owner
         await self.lanes.close()
 
     async def _own(self) -> None:
-        held: _Entry | None = None
-        while (entry := held or await self._queue.get()) is not None:
-            # A lane first: while all are busy, more callers join the batch.
-            lane = await self.lanes.take(self._queue.qsize)
-            batch, held, closing = await self._gather(entry)
-            self._dispatch(lane, self._present(batch))
-            if closing:
+        while await self._some():
+            # A lane first: while all are busy, more callers join the batch, or a lane goes on with it.
+            lane = await self.lanes.take(lambda: max(len(self._queue) - 1, 0))
+            if batch := await self._gather():
+                begun = lane.begin(self._series, lane, [batch])
+                begun.add_done_callback(partial(self._end, lane))
+            else:
+                self.lanes.give_back(lane)
+
+    async def _some(self) -> bool:
+        """Waits for an entry; False where none will come."""
+        while not self._queue and not self._closing:
+            self._changed.clear()
+            await self._changed.wait()
+        return bool(self._queue)
+
+    async def _gather(self) -> list[_Entry]:
+        """A batch, for whose end is waited as long as the rule says; empty where lanes took all that there was."""
+        batch: list[_Entry] = []
+        with self._taking:
+            self._fill(batch)
+        while batch and not self._queue and len(batch) < self._rule.max_batch and not self._closing:
+            left = batch[0].since + self._rule.max_wait - perf_counter()
+            if left <= 0:
                 break
-
-    def _dispatch(self, lane: Lane, batch: Sequence[_Entry]) -> None:
-        if not batch:
-            self.lanes.give_back(lane)
-            return
-        # Begun here and not in the task, whose turn comes after the answers that are being read and written.
-        started = perf_counter()
-        try:
-            images = stack([entry.pixels for entry in batch])
-            begun = lane.begin(*images)
-        except Exception as error:  # such as MemoryError: the owner must outlive it
-            self.lanes.give_back(lane)
-            self._tell(batch, SessionError(repr(error)), started)
-            return
-        task = asyncio.create_task(self._serve(lane, batch, started, images, begun))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _serve(
-        self, lane: Lane, batch: Sequence[_Entry], started: float, images: _Stacked, begun: asyncio.Future[Outputs]
-    ) -> None:
-        """Answers a batch, or its entries one by one where it fails: one image must not fail its neighbours."""
-        try:
-            outputs = await self._outcome(lane, images, begun)
-            if isinstance(outputs, SessionError) and len(batch) > 1:
-                for entry in batch:
-                    started, alone = perf_counter(), stack([entry.pixels])
-                    self._tell([entry], await self._outcome(lane, alone, None), started)
-                batch = ()
-        finally:
-            # Before the answers are told: the next inference begins while they are read.
-            self.lanes.give_back(lane)
-        self._tell(batch, outputs, started)
-
-    async def _gather(self, first: _Entry) -> tuple[list[_Entry], _Entry | None, bool]:
-        """A batch that starts with `first`; an entry that does not fit it is held for the next."""
-        batch = [first]
-        deadline = first.since + self._rule.max_wait
-        while len(batch) < self._rule.max_batch:
+            self._changed.clear()
             try:
-                entry = self._queue.get_nowait()
-            except asyncio.QueueEmpty:
-                left = deadline - perf_counter()
-                if left <= 0:
-                    break
-                try:
-                    entry = await asyncio.wait_for(self._queue.get(), left)
-                except TimeoutError:
-                    break
-            if entry is None:
-                return batch, None, True
-            if not self._fits(first, entry):
-                return batch, entry, False
-            batch.append(entry)
-        return batch, None, False
+                await asyncio.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                break
+            with self._taking:
+                self._fill(batch)
+        return batch
+
+    def _fill(self, batch: list[_Entry]) -> None:
+        """Moves entries that fit from the queue, which the caller has locked, until the batch is full."""
+        while self._queue and len(batch) < self._rule.max_batch:
+            if batch and not self._fits(batch[0], self._queue[0]):
+                return
+            batch.append(self._queue.popleft())
 
     def _fits(self, first: _Entry, entry: _Entry) -> bool:
         return self.lanes.takes_sizes or first.pixels.shape == entry.pixels.shape
 
-    @staticmethod
-    def _present(batch: Sequence[_Entry]) -> list[_Entry]:
-        present: list[_Entry] = []
-        for entry in batch:
-            if entry.answer.done():
-                continue
-            if entry.departed():
-                entry.answer.set_exception(CallerLeft())
-            else:
-                present.append(entry)
-        return present
+    def _series(self, lane: Lane, ready: list[list[_Entry]]) -> list[_Done]:
+        """In the lane's thread: infers what is `ready`, and goes on with what has queued meanwhile as long as it is this
+        lane's. What is done is told on the way; the last of it is returned.
+
+        Were every batch handed out by the event loop, a core would stand still at each until the loop had its turn.
+        """
+        while True:
+            batch = [entry for entry in ready.pop() if self._wanted(entry)]
+            done = _outcomes(lane, batch) if batch else []
+            if not (following := self._following(lane)):
+                return done
+            self._loop.call_soon_threadsafe(self._tell, done)
+            ready.append(following)
+            del batch, done  # their images are not kept until the next are done
+
+    def _following(self, lane: Lane) -> list[_Entry]:
+        """The batch that a lane goes on with; none where another lane would serve next, or more images are waited for."""
+        batch: list[_Entry] = []
+        with self._taking:
+            waiting = len(self._queue)
+            if waiting and self.lanes.keeps(lane, waiting - 1):
+                full = waiting >= self._rule.max_batch
+                if full or perf_counter() >= self._queue[0].since + self._rule.max_wait:
+                    self._fill(batch)
+        return batch
+
+    def _wanted(self, entry: _Entry) -> bool:
+        if entry.answer.done():
+            return False
+        if entry.departed():
+            self._loop.call_soon_threadsafe(_leave, entry)
+            return False
+        return True
+
+    def _end(self, lane: Lane, series: asyncio.Future[list[_Done]]) -> None:
+        # Before the answers are told: the next inference begins while they are read.
+        self.lanes.give_back(lane)
+        self._tell(series.result())
 
     @staticmethod
-    async def _outcome(lane: Lane, images: _Stacked, begun: asyncio.Future[Outputs] | None) -> Outputs | SessionError:
-        try:
-            return await lane.run(*images, begun)
-        except Exception as error:  # whatever it is, somebody waits for it
-            return error if isinstance(error, SessionError) else SessionError(repr(error))
-
-    @staticmethod
-    def _tell(batch: Sequence[_Entry], outputs: Outputs | SessionError, started: float) -> None:
-        took = perf_counter() - started
-        for index, entry in enumerate(batch):
-            if entry.answer.done():
-                continue
-            if isinstance(outputs, SessionError):
-                entry.answer.set_exception(outputs)
-            else:
-                own = {name: values[index] for name, values in outputs.items()}
-                entry.answer.set_result(Inferred(own, started - entry.since, took))
+    def _tell(done: Sequence[_Done]) -> None:
+        for each in done:
+            for index, entry in enumerate(each.batch):
+                if entry.answer.done():
+                    continue
+                if isinstance(each.outputs, SessionError):
+                    entry.answer.set_exception(each.outputs)
+                else:
+                    own = {name: values[index] for name, values in each.outputs.items()}
+                    entry.answer.set_result(Inferred(own, each.started - entry.since, each.ended - each.started))
 
 
-def stack(pixels: Sequence[Images]) -> _Stacked:
+def _leave(entry: _Entry) -> None:
+    if not entry.answer.done():
+        entry.answer.set_exception(CallerLeft())
+
+
+def _outcomes(lane: Lane, batch: Sequence[_Entry]) -> list[_Done]:
+    """Infers a batch, or its entries one by one where it fails: one image must not fail its neighbours."""
+    started = perf_counter()
+    try:
+        outputs = lane.run(*stack([entry.pixels for entry in batch]))
+    except Exception as error:  # whatever it is, such as MemoryError, somebody waits for it
+        if len(batch) > 1:
+            return [done for entry in batch for done in _outcomes(lane, [entry])]
+        outputs = error if isinstance(error, SessionError) else SessionError(repr(error))
+    return [_Done(batch, outputs, started, perf_counter())]
+
+
+def stack(pixels: Sequence[Images]) -> tuple[Images, NDArray[np.int64]]:
     """Images uint8 [H_i, W_i, 3] to one batch, padded with 0 at the bottom and right.
 
     Returns uint8 [batch, max H, max W, 3] and the true sizes, int64 [batch, 2] (height, width).

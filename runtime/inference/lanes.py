@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ from ..threads import Threads
 from .sessions import Images, Outputs, Session, SessionLost
 
 log = logging.getLogger("inflare.lanes")
+
+T = TypeVar("T")
 
 
 def worker(name: str, niceness: int = 0, count: int = 1) -> Threads:
@@ -48,21 +51,19 @@ class Lane:
         self._reopen = reopen
         self._thread = worker(name, niceness)
 
-    def begin(self, images: Images, sizes: NDArray[np.int64]) -> asyncio.Future[Outputs]:
-        """Infer one batch from now on, without waiting for another turn of the loop; see `Session.run`."""
-        return self._thread.run(self.session.run, images, sizes)
+    def begin(self, work: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
+        """Have the lane's thread do some `work`, which calls `run`."""
+        return self._thread.run(work, *arguments)
 
-    async def run(
-        self, images: Images, sizes: NDArray[np.int64], begun: asyncio.Future[Outputs] | None = None
-    ) -> Outputs:
-        """The outcome of one batch, which may have `begun`. Raises SessionError."""
+    def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
+        """The outcome of one batch, see `Session.run`; in the lane's thread. Raises SessionError."""
         try:
-            return await (begun or self.begin(images, sizes))
+            return self.session.run(images, sizes)
         except SessionLost as error:
             self.lost += 1
             log.error("a session is replaced: %s", error)
-            self.session = await self._thread.run(self._reopen)
-            return await self.begin(images, sizes)
+            self.session = self._reopen()
+            return self.session.run(images, sizes)
 
     def close(self) -> None:
         """Let the thread go once it is idle."""
@@ -105,6 +106,11 @@ class Lanes:
         self._working -= lane.width
         self._changed.set()
 
+    def keeps(self, lane: Lane, waiting: int) -> bool:
+        """Whether a lane at work, were it free, would serve next, with so many images behind. Asked in its thread: the
+        others may change meanwhile, which is a matter of speed only."""
+        return self._fitting(waiting, lane) is lane
+
     async def close(self) -> None:
         """Wait for every lane to be free, then let them go."""
         while len(self._free) < len(self._lanes):
@@ -113,10 +119,11 @@ class Lanes:
         for lane in self._free:
             lane.close()
 
-    def _fitting(self, waiting: int) -> Lane | None:
+    def _fitting(self, waiting: int, ending: Lane | None = None) -> Lane | None:
         """The widest free lane within a fair share of the threads, or the narrowest; None while too few are free."""
-        at_work = len(self._lanes) - len(self._free)
+        free = [*self._free] if ending is None else [*self._free, ending]
+        left = self._threads - self._working + (ending.width if ending else 0)
+        at_work = len(self._lanes) - len(free)
         share = max(self._threads // (at_work + 1 + waiting), min(lane.width for lane in self._lanes))
-        left = self._threads - self._working
-        fitting = [lane for lane in reversed(self._free) if lane.width <= min(share, left)]
+        fitting = [lane for lane in reversed(free) if lane.width <= min(share, left)]
         return max(fitting, key=lambda lane: lane.width, default=None)

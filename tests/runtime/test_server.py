@@ -14,13 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import hypercorn.asyncio.run
 import hypercorn.protocol
 import pytest
 from hypercorn.asyncio import tcp_server
 from hypercorn.protocol.h11 import H11Protocol
 
 from inflare.runtime.config import Settings, load
-from inflare.runtime.http.http1 import Http1
+from inflare.runtime.http.http1 import Server
+from inflare.runtime.http.http1_h11 import Http1ByH11
 from inflare.runtime.server import ServeError, bind, serve
 from tests import spots
 
@@ -185,13 +187,15 @@ def test_two_thousand_requests_at_concurrency_32_are_answered_or_refused(tmp_pat
 def test_serving_takes_the_short_way_through_hypercorn(monkeypatch: pytest.MonkeyPatch) -> None:
     before = sys.getswitchinterval()
     monkeypatch.setattr(hypercorn.protocol, "H11Protocol", H11Protocol)
+    monkeypatch.setattr(hypercorn.asyncio.run, "TCPServer", tcp_server.TCPServer)
     monkeypatch.setattr(tcp_server, "MAX_RECV", 1)
     monkeypatch.setattr("inflare.runtime.server.bind", str)
     monkeypatch.setattr("inflare.runtime.server.runner", lambda: pytest.fail("it would serve now"))
     with pytest.raises(pytest.fail.Exception, match="it would serve now"):
         serve(settings(), print)
     sys.setswitchinterval(before)
-    assert vars(hypercorn.protocol)["H11Protocol"] is Http1
+    assert vars(hypercorn.asyncio.run)["TCPServer"] is Server
+    assert vars(hypercorn.protocol)["H11Protocol"] is Http1ByH11
     assert tcp_server.MAX_RECV > 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
@@ -26,10 +27,12 @@ class MeanSession:
     def __init__(self, takes_sizes: bool = False) -> None:
         self.takes_sizes = takes_sizes
         self.batches: list[int] = []
+        self.entered = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
 
     def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
+        self.entered.set()
         self.hold.wait(10)
         self.batches.append(len(images))
         if any(image.min() == POISON for image in images):
@@ -176,6 +179,63 @@ def test_a_busy_lane_leaves_the_next_batch_to_another() -> None:
 
     assert run(work) == 2
     assert (slow.batches, quick.batches) == ([1], [1])
+
+
+def test_a_lane_goes_on_with_what_queued_while_the_event_loop_is_busy() -> None:
+    session = MeanSession()
+
+    async def work(batcher: Batcher) -> None:
+        session.hold.clear()
+        tasks = [asyncio.create_task(batcher.infer(image(value))) for value in (1, 2, 3)]
+        while batcher.pending < 3 or not session.entered.is_set():
+            await asyncio.sleep(0)
+        session.hold.set()
+        until = time.monotonic() + 10
+        while len(session.batches) < 3 and time.monotonic() < until:
+            time.sleep(0.001)  # nothing else has a turn on the loop
+        assert session.batches == [1, 1, 1]
+        assert values(list(await asyncio.gather(*tasks))) == [1, 2, 3]
+
+    with_batcher(session, BatchRule(1, 0), work)
+
+
+def test_a_caller_that_left_while_a_lane_was_busy_is_dropped() -> None:
+    session = MeanSession()
+
+    async def work(batcher: Batcher) -> list[object]:
+        session.hold.clear()
+        first = asyncio.create_task(batcher.infer(image(0)))
+        await asyncio.sleep(0)
+        rest = [
+            asyncio.create_task(batcher.infer(image(1), lambda: True)),
+            asyncio.create_task(batcher.infer(image(2))),
+        ]
+        while batcher.pending < 3:
+            await asyncio.sleep(0)
+        session.hold.set()
+        await first
+        return list(await asyncio.gather(*rest, return_exceptions=True))
+
+    assert values(with_batcher(session, BatchRule(1, 0), work)) == [CallerLeft, 2]
+    assert session.batches == [1, 1]
+
+
+def test_a_lane_does_not_go_on_while_more_images_are_waited_for() -> None:
+    session = MeanSession()
+
+    async def work(batcher: Batcher) -> None:
+        session.hold.clear()
+        tasks = [asyncio.create_task(batcher.infer(image(value))) for value in (1, 2)]
+        while batcher.pending < 2:
+            await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(batcher.infer(image(3))))
+        session.hold.set()
+        await tasks[0]
+        tasks.append(asyncio.create_task(batcher.infer(image(4))))
+        await asyncio.gather(*tasks)
+
+    with_batcher(session, BatchRule(2, 60), work)  # pairs of two, and none of one that could be more
+    assert session.batches == [2, 2]
 
 
 class DyingSession(MeanSession):

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -87,30 +87,52 @@ def test_closing_waits_for_the_lanes_at_work() -> None:
     assert asyncio.run(body())
 
 
-class Recorded(Lanes):
-    """Writes down the width of every lane that is taken."""
+@pytest.mark.parametrize(
+    ("widths", "threads", "queue", "waiting", "keeps"),
+    [
+        ((2, 1, 1), 2, [7, 7], 5, True),  # two narrow ones at work, and many wait
+        ((2, 1, 1), 2, [7, 7], 0, True),
+        ((2, 1, 1), 2, [0], 0, True),  # one after another
+        ((2, 1, 1), 2, [0], 3, False),  # narrow ones are due
+        ((2, 1, 1), 2, [7], 0, False),  # the wide one is
+        ((1, 1, 1), None, [0, 0, 0], 4, True),
+    ],
+)
+def test_a_lane_goes_on_where_it_would_be_taken(
+    widths: tuple[int, ...], threads: int | None, queue: list[int], waiting: int, keeps: bool
+) -> None:
+    async def body() -> bool:
+        found = Lanes([Lane(NullSession(), NullSession, "test", width) for width in widths], threads)
+        lane = [await asyncio.wait_for(found.take(partial(int, before)), 5) for before in queue][0]
+        return found.keeps(lane, waiting)
 
-    widths: list[int]
+    assert asyncio.run(body()) is keeps
 
-    async def take(self, waiting: Callable[[], int] = lambda: 0) -> Lane:
-        lane = await super().take(waiting)
-        self.widths.append(lane.width)
-        return lane
+
+class Recorded(NullSession):
+    """Writes down, in a list that it shares, that it ran; `width` is its lane's."""
+
+    def __init__(self, width: int, ran: list[int]) -> None:
+        self.width, self.ran = width, ran
+
+    def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
+        self.ran.append(self.width)
+        return super().run(images, sizes)
 
 
 def test_the_batcher_widens_and_narrows_with_its_queue() -> None:
     async def body() -> list[int]:
-        found = Recorded([Lane(NullSession(), NullSession, "test", width) for width in (2, 1, 1)], 2)
-        found.widths = []
+        ran: list[int] = []
+        found = Lanes([Lane(Recorded(width, ran), NullSession, "test", width) for width in (2, 1, 1)], 2)
         batcher = Batcher(found, BatchRule(1, 0), "test")
         image = np.zeros((2, 2, 3), np.uint8)
         await asyncio.gather(*(batcher.infer(image) for _ in range(3)))
         await batcher.infer(image)
         await batcher.close()
-        return found.widths
+        return ran
 
-    widths = asyncio.run(body())
-    assert (widths[:2], widths[3]) == ([1, 1], 2)
+    ran = asyncio.run(body())
+    assert (ran[:2], ran[3]) == ([1, 1], 2)
 
 
 class Priorities:
@@ -139,7 +161,7 @@ def test_inference_yields_to_the_rest_of_the_process(niceness: int) -> None:
 
     async def scenario() -> None:
         lane = Lane(session, Priorities, "test", niceness=niceness)
-        await lane.run(np.zeros((1, 2, 2, 3), np.uint8), np.array([[2, 2]]))
+        await lane.begin(lane.run, np.zeros((1, 2, 2, 3), np.uint8), np.array([[2, 2]]))
         lane.close()
 
     asyncio.run(scenario())
