@@ -42,8 +42,8 @@ class Exchange:
     """One request being answered.
 
     missing: bytes of its body still to come. begun, done: whether the answer is begun, and whole. left: whether the
-    caller is gone, or sends no more. last: whether the connection ends after it. cut: whether it was ended here, so that
-    what the application sends is thrown away.
+    caller is gone, or sends no more. last: whether the connection ends after it. cut: whether it was ended here, and
+    what the application still sends is thrown away.
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by h11, for what is no ordinary request: as hypercorn speaks it, but that nobody waits for what cannot come."""
+"""HTTP/1.1 by h11, for what is no ordinary request: hypercorn's, but that nobody waits for what cannot come."""
 
 from __future__ import annotations
 

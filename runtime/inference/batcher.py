@@ -154,8 +154,8 @@ class Batcher:
         return self.lanes.takes_sizes or first.pixels.shape == entry.pixels.shape
 
     def _series(self, lane: Lane, ready: list[list[_Entry]]) -> list[_Done]:
-        """In the lane's thread: infers what is `ready`, and goes on with what has queued meanwhile as long as it is this
-        lane's. What is done is told on the way; the last of it is returned.
+        """In the lane's thread: infers what is `ready`, and goes on with what has queued meanwhile as long as it is
+        this lane's. What is done is told on the way; the last of it is returned.
 
         Were every batch handed out by the event loop, a core would stand still at each until the loop had its turn.
         """
@@ -169,7 +169,7 @@ class Batcher:
             del batch, done  # their images are not kept until the next are done
 
     def _following(self, lane: Lane) -> list[_Entry]:
-        """The batch that a lane goes on with; none where another lane would serve next, or more images are waited for."""
+        """The batch that a lane goes on with; none where another lane is due, or more images are waited for."""
         batch: list[_Entry] = []
         with self._taking:
             waiting = len(self._queue)
