@@ -151,7 +151,7 @@ def _direct(served: Served) -> Callable[[bytes], None]:
     def run(file: bytes) -> None:
         ready = detector.prepare(file, max_pixels=PIXELS)
         found = session.run(ready.pixels[None], np.array([ready.pixels.shape[:2]], np.int64))
-        detector.read({name: value[0] for name, value in found.items()}, width=ready.width, height=ready.height)
+        tuple(detector.read({name: value[0] for name, value in found.items()}, width=ready.width, height=ready.height))
 
     return run
 

@@ -52,8 +52,7 @@ class Connections:
         first = f"{method} {self._prefix}{target} HTTP/1.1\r\ncontent-length: {length}\r\n".encode("ascii")
         sent = (b"".join((first, self._always, _lines(headers), b"\r\n")), *body)
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._answer(sent)
+            return await self._answer(sent, asyncio.get_running_loop().time() + self._timeout)
         except TimeoutError as error:
             raise TransportFailed(f"no answer within {self._timeout:g} s") from error
         except (OSError, BrokenReply) as error:
@@ -64,22 +63,24 @@ class Connections:
         while self._idle:
             self._idle.pop().close()
 
-    async def _answer(self, sent: Sequence[bytes]) -> Reply:
+    async def _answer(self, sent: Sequence[bytes], until: float) -> Reply:
         while self._idle:
             connection = self._idle.pop()
             if not connection.quiet():
                 connection.abort()
                 continue
             try:
-                return await self._exchanged(connection, sent)
+                return await self._exchanged(connection, sent, until)
             except _Stale:
                 continue  # closed by the server just as it was asked: nothing of the answer had come
-        return await self._exchanged(await self._opened(), sent)
+        async with asyncio.timeout_at(until):
+            opened = await self._opened()
+        return await self._exchanged(opened, sent, until)
 
-    async def _exchanged(self, connection: _Connection, sent: Sequence[bytes]) -> Reply:
+    async def _exchanged(self, connection: _Connection, sent: Sequence[bytes], until: float) -> Reply:
         """The connection is kept where the exchange was whole, and closed otherwise, cancelled ones too."""
         try:
-            reply = await connection.exchange(sent)
+            reply = await connection.exchange(sent, until)
         except BaseException:
             connection.abort()
             raise
@@ -112,11 +113,14 @@ class _Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[Reply] | None = None
         self._used = False
 
-    async def exchange(self, sent: Sequence[bytes]) -> Reply:
-        """Send one request and read its answer. Raises OSError, BrokenReply and _Stale."""
+    async def exchange(self, sent: Sequence[bytes], until: float) -> Reply:
+        """Send one request and read its answer. Raises OSError, TimeoutError where the loop's clock passes `until`,
+        BrokenReply and _Stale."""
         reused, self._used = self._used, True
         self._reader.expect()
-        self._waiting = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        timer = loop.call_at(until, self._expire)
         self._transport.writelines(sent)
         try:
             return await self._waiting
@@ -125,6 +129,7 @@ class _Connection(asyncio.Protocol):
                 raise _Stale from error
             raise
         finally:
+            timer.cancel()
             self._waiting = None
 
     def reusable(self) -> bool:
@@ -163,6 +168,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(exc)
+
+    def _expire(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(TimeoutError())
 
     def _end(self, error: Exception | None) -> None:
         waiting = self._waiting

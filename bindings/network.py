@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -26,11 +27,11 @@ class Network:
         found = self._session.run(picture.pixels[None], np.array([[height, width]], dtype=np.int64))
         return {name: values[0] for name, values in found.items()}
 
-    def read(self, picture: Prepared, threshold: float | None = None) -> tuple[Detection, ...]:
+    def read(self, picture: Prepared, threshold: float | None = None) -> Sequence[Detection]:
         """What it finds in one picture, in pixels of the original. Raises OutputsError."""
         return self.detector.read(self.raw(picture), width=picture.width, height=picture.height, threshold=threshold)
 
-    def detect(self, data: bytes, *, max_pixels: int) -> tuple[Detection, ...]:
+    def detect(self, data: bytes, *, max_pixels: int) -> Sequence[Detection]:
         """What it finds in an encoded image, without a threshold. Raises ImageError and OutputsError."""
         return self.read(self.detector.prepare(data, max_pixels=max_pixels))
 

@@ -1,6 +1,6 @@
 """A card put to work around a network: what goes in (prepare) and what its raw outputs mean (read)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from . import image
 from .card import Card
 from .detection import Box, Detection, Keypoint
+from .found import Found
 from .heads import detr, duplicates, keypoints, sigmoid_topk
 from .heads.candidates import Candidates
 from .resize import resize
@@ -53,7 +54,7 @@ class Detector:
         height: int,
         threshold: float | None = None,
         keypoint_threshold: float | None = None,
-    ) -> tuple[Detection, ...]:
+    ) -> Sequence[Detection]:
         """The detections of one image of `width` x `height` pixels, best score first; ties as the reference.
 
         `outputs` has `logits` [Q, C], `boxes` [Q, 4] and, for keypoints, `keypoints` [Q, K, 8]. Scores above
@@ -65,25 +66,21 @@ class Detector:
         order = np.argsort(-found.scores, kind="stable")
         if threshold is not None:
             order = order[found.scores[order].astype(np.float64) > threshold]
-        rows: list[tuple[int, float, int, list[float]]] = list(
-            zip(
-                order.tolist(),
-                found.scores[order].tolist(),
-                found.labels[order].tolist(),
-                found.boxes[order].tolist(),
-                strict=True,
-            )
-        )
-        names, known = self._names, self._names.keys()
+        names = self._names
+        kinds: list[int] = found.labels[order].tolist()
+        if not names.keys() >= set(kinds):
+            order = order[[kind in names for kind in kinds]]
+            kinds = found.labels[order].tolist()
+        labels = [names[kind] for kind in kinds]
+        scores, boxes = found.scores[order].tolist(), found.boxes[order]
         if joints is None:
-            return tuple(
-                [Detection(score, names[kind], kind, Box(*box)) for _, score, kind, box in rows if kind in known]
-            )
+            return Found(scores, labels, kinds, boxes)
+        places: list[int] = order.tolist()
         sure = keypoint_threshold or 0.0
+        rows = zip(places, scores, labels, kinds, boxes.tolist(), strict=True)
         return tuple(
-            Detection(score, names[kind], kind, Box(*box), self._keypoints(joints[place], kind, sure), score)
-            for place, score, kind, box in rows
-            if kind in known
+            Detection(score, label, kind, Box(*box), self._keypoints(joints[place], kind, sure), score)
+            for place, score, label, kind, box in rows
         )
 
     def _candidates(

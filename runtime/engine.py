@@ -90,7 +90,7 @@ class Answer(msgspec.Struct, frozen=True):
     neurons: the cost as Workers AI shows it. charge: None until it is settled.
     """
 
-    detections: tuple[Detection, ...]
+    detections: Sequence[Detection]
     model: str
     weights: str
     width: int
@@ -276,7 +276,7 @@ class Engine:
         except SessionError as error:
             raise self._internal(error, job.model) from error
 
-    def _read(self, detector: Detector, inferred: Inferred, prepared: Prepared, job: Job) -> tuple[Detection, ...]:
+    def _read(self, detector: Detector, inferred: Inferred, prepared: Prepared, job: Job) -> Sequence[Detection]:
         try:
             return detector.read(
                 inferred.outputs,

@@ -11,6 +11,7 @@ from .sniff import Buffer
 
 _library: Any = msgpack  # publishes no types
 _LONG = 1 << 12  # bytes of an image that are worth not copying
+_SHORT = 1 << 9  # bytes that claim little, whatever they declare: an array of the library's has at most one item a byte
 _NEAR = 1 << 12  # bytes from the start within which it begins
 _IMAGE = re.compile(rb"\xa5image(?:\xc5(..)|\xc6(....))", re.DOTALL)  # bin 16 and bin 32
 _STANDS_FOR = b"inflare's images"  # 16 bytes, as a fixext 16 has
@@ -59,7 +60,8 @@ def _around_image(body: Buffer) -> Any:
         return images.pop()
 
     try:
-        _measure(rest)
+        if len(rest) > _SHORT:
+            _measure(rest)
         value = _library.unpackb(rest, ext_hook=image, object_pairs_hook=unique)
     except (ValueError, IndexError, RecursionError, _library.UnpackException, Refused):
         return None

@@ -90,7 +90,7 @@ def card(model_id: str = CARD_ID) -> Card:
     return found
 
 
-def detect(network: Network, scenes: Sequence[Scene]) -> list[tuple[Detection, ...]]:
+def detect(network: Network, scenes: Sequence[Scene]) -> list[Sequence[Detection]]:
     """What `network` finds in each scene, in pixels of the scene, without a threshold."""
     detector = Detector(card())
     prepared = [detector.prepare(scene_png(scene), max_pixels=10**8) for scene in scenes]

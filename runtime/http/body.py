@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
 
 import brotli as _untyped_brotli
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Message
 
 from .. import faults
 from ..config import Limits
@@ -117,20 +118,19 @@ async def _inflated(request: Request, limits: Limits, encoding: str) -> bytearra
 
 async def _each_chunk(request: Request, limits: Limits, take: Callable[[bytes], None]) -> None:
     clock = asyncio.get_running_loop().time
-    chunks, ends, left = request.stream(), clock() + limits.body_total_s, limits.body_timeout_s
+    ends, left, more = clock() + limits.body_total_s, limits.body_timeout_s, True
     try:
-        while True:
+        while more:
             left = min(limits.body_timeout_s, ends - clock())
-            chunk = await within(left, anext(chunks))
-            if chunk:
+            message = await within(left, cast("Coroutine[Any, Any, Message]", request.receive()))
+            if message["type"] == "http.disconnect":
+                raise faults.Departed("the caller left before its body was complete")
+            if chunk := message.get("body", b""):
                 take(chunk)
-    except StopAsyncIteration:
-        return
+            more = message.get("more_body", False)
     except TimeoutError as error:
         seconds = limits.body_timeout_s if left == limits.body_timeout_s else limits.body_total_s
         raise faults.Timeout(f"Request timeout: no more of the body within {seconds:g} s") from error
-    except ClientDisconnect as error:
-        raise faults.Departed("the caller left before its body was complete") from error
 
 
 def _too_large(limit: int) -> faults.TooLarge:

@@ -23,6 +23,7 @@ from hypercorn.asyncio import tcp_server
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
 
+from .departure import DEPARTED
 from .http1_exchange import Exchange
 from .http1_h11 import Http1ByH11
 from .http1_heads import Ask, Headers, ordinary
@@ -55,7 +56,8 @@ class Http1(asyncio.Protocol):
         """`common`: what the scopes of all requests have in common. `stopping`: whether the server stops."""
         self.kept = b""
         self.handed = self.hung_up = self.lost = False
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
         self.writable = asyncio.Event()
         self.writable.set()
         self._transport = transport
@@ -68,7 +70,8 @@ class Http1(asyncio.Protocol):
         self._over = False  # whether nothing is read any more
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
-        self._start_timer()
+        self._idle_since: float | None = None
+        self._rest()
 
     # What the server asks for.
 
@@ -140,7 +143,7 @@ class Http1(asyncio.Protocol):
         if self._over or self._stopping() or exchange.last or exchange.missing or not exchange.done:
             self._close(linger=exchange.missing > 0)
             return
-        self._start_timer()
+        self._rest()
         self.go_on()
         if self.kept:
             self._read(self.kept)
@@ -171,7 +174,8 @@ class Http1(asyncio.Protocol):
                 return
 
     def _begin(self, ask: Ask) -> None:
-        self._stop_timer()
+        self._idle_since = None
+        exchange = self._exchange = Exchange(ask, self)
         path, _, query = ask.target.partition(b"?")
         common = self._common
         scope: dict[str, Any] = {
@@ -182,9 +186,8 @@ class Http1(asyncio.Protocol):
             "query_string": query,
             "headers": ask.headers,
             "state": common["state"].copy(),
-            "extensions": {},
+            "extensions": {DEPARTED: exchange.departed},
         }
-        exchange = self._exchange = Exchange(ask, self)
         self._spawn(self._answered(exchange, scope))
 
     async def _answered(self, exchange: Exchange, scope: dict[str, Any]) -> None:
@@ -230,7 +233,7 @@ class Http1(asyncio.Protocol):
         elif linger and not self.hung_up and self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
             self.go_on()
-            self._timer = asyncio.get_running_loop().call_later(_LINGER_S, self._transport.close)
+            self._timer = self._loop.call_later(_LINGER_S, self._transport.close)
         else:
             self._transport.close()
 
@@ -243,9 +246,21 @@ class Http1(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
 
-    def _start_timer(self) -> None:
-        seconds = self._config.keep_alive_timeout
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._close)
+    def _rest(self) -> None:
+        """Nothing is asked: the connection is closed if that lasts. One timer looks for it, not one a request."""
+        self._idle_since = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._config.keep_alive_timeout, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._idle_since is None:
+            return
+        until = self._idle_since + self._config.keep_alive_timeout
+        if self._loop.time() >= until:
+            self._close()
+        else:
+            self._timer = self._loop.call_at(until, self._look)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

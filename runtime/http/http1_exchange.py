@@ -75,6 +75,10 @@ class Exchange:
         self._parts.append(part)
         self._changed.set()
 
+    def departed(self) -> bool:
+        """Whether the caller has left."""
+        return self.left
+
     def leave(self) -> None:
         """The caller is gone, or what it gets is complete: the application is told when it asks."""
         self.left = True
@@ -122,7 +126,11 @@ class Exchange:
         await self._add(b"", more=False)
 
     async def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        head = answer_head(status, [*build_and_validate_headers(headers), *self._wire.standing])
+        headers = list(headers)
+        try:
+            head = answer_head(status, [*headers, *self._wire.standing])
+        except h11.LocalProtocolError:  # which spaces around a value are no reason for
+            head = answer_head(status, [*build_and_validate_headers(headers), *self._wire.standing])
         self.begun, self.last = True, head.last
         self._room, self._bodiless = head.length, suppress_body(self._method, status)
         if self._room is None:  # a stream, whose first part may be long in coming

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.requests import Request
 
@@ -21,6 +20,7 @@ from ..accounts import LOCAL, Account
 from ..billing.prices import BillingFace
 from ..engine import Answer, Engine, Job
 from .body import read_body
+from .departure import watched
 
 _FAULTS: Mapping[str, type[faults.Fault]] = {
     "empty": faults.EmptyBody,
@@ -28,10 +28,9 @@ _FAULTS: Mapping[str, type[faults.Fault]] = {
     "base64": faults.BadBase64,
     "malformed": faults.BadImage,
 }
+_sorted = json.JSONEncoder(sort_keys=True).encode  # made once: that costs as much as what it writes
 # Decoding more text than this takes long enough to hold the event loop.
 _INLINE_BYTES = 1 << 14
-
-T = TypeVar("T")
 
 
 def request_id() -> str:
@@ -94,10 +93,13 @@ async def answer(
     `threshold` is what the face applies where the payload names none. A request with an Idempotency-Key header
     is charged once however often it is sent.
     """
-    gone = asyncio.Event()
     key = request.headers.get("idempotency-key")
-    job = job_of(card, payload, account=account, face=face, threshold=threshold, key=key, departed=gone.is_set)
-    return await watched(request, gone, lambda: engine.run(job))
+
+    def run(departed: Callable[[], bool]) -> Awaitable[Answer]:
+        job = job_of(card, payload, account=account, face=face, threshold=threshold, key=key, departed=departed)
+        return engine.run(job)
+
+    return await watched(request, run)
 
 
 def job_of(
@@ -134,20 +136,5 @@ def _number(payload: Payload, name: str, default: float | None) -> float | None:
 def _digest(payload: Payload) -> bytes:
     """What was asked, whatever form it came in: the image and the parameters."""
     digest = hashlib.sha256(payload.image)
-    digest.update(json.dumps(payload.parameters, sort_keys=True).encode())
+    digest.update(_sorted(payload.parameters).encode())
     return digest.digest()
-
-
-async def watched(request: Request, gone: asyncio.Event, work: Callable[[], Awaitable[T]]) -> T:
-    """The outcome of `work`, during which `gone` is set as soon as the caller disconnects."""
-
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        gone.set()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        return await work()
-    finally:
-        watcher.cancel()

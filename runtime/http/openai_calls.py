@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,9 @@ from ..accounts import Identity
 from ..billing.prices import BillingFace
 from ..engine import Answer, Complete, Engine, Job
 from .cloudflare import answer_headers
+from .departure import watched
 from .door import Door
-from .intake import request_id, watched
+from .intake import request_id
 from .openai_asked import Asked, load, read_asked
 
 if TYPE_CHECKING:
@@ -74,11 +74,12 @@ class Calls:
 
     async def detect(self, call: Call, images: Sequence[bytes], complete: Complete | None = None) -> tuple[Answer, ...]:
         """An answer for each image, for one charge; `complete` runs before it. Raises a Fault."""
-        gone = asyncio.Event()
-        jobs = [self._job(call, each, gone) for each in images]
-        if complete is None:
-            return await watched(call.request, gone, lambda: self.engine.run_together(jobs))
-        return await watched(call.request, gone, lambda: self.engine.run_together(jobs, complete))
+
+        def run(departed: Callable[[], bool]) -> Awaitable[tuple[Answer, ...]]:
+            jobs = [self._job(call, each, departed) for each in images]
+            return self.engine.run_together(jobs) if complete is None else self.engine.run_together(jobs, complete)
+
+        return await watched(call.request, run)
 
     async def _fetch(self, url: str, param: str) -> bytes:
         if self._fetcher is None:
@@ -90,7 +91,7 @@ class Calls:
 
         return Fetcher(self.engine.settings)
 
-    def _job(self, call: Call, image: bytes, gone: asyncio.Event) -> Job:
+    def _job(self, call: Call, image: bytes, departed: Callable[[], bool]) -> Job:
         threshold = call.asked.share("threshold")
         key = call.request.headers.get("idempotency-key")
         if not image:
@@ -105,7 +106,7 @@ class Calls:
             keypoint_threshold=call.asked.share("keypoint_threshold"),
             idempotency_key=key,
             digest=None if key is None else lambda: call.asked.digest(call.request.url.path),
-            departed=gone.is_set,
+            departed=departed,
         )
 
 

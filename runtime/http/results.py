@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from ...models.detection import Box, Detection, Keypoint
+from ...models.found import Found, columns_of
 from ..config import Cloudflare
 from ..engine import Answer
 
 _UINT16 = 0xFFFF
+_INT64 = float(1 << 63)
 Item = dict[str, Any]
 
 
@@ -42,23 +46,21 @@ def result_of(reply: Answer, settings: Cloudflare) -> Sequence[object]:
     found = reply.detections
     if found and found[0].detection_confidence is not None:
         return [_instance(each) for each in found]
-    mask = _UINT16 if settings.wrap_negative else 0
-    # Truncated toward zero, as the reference pipeline does; not clipped at the far edge. In one piece, because an
-    # answer has hundreds.
+    columns = found if isinstance(found, Found) else columns_of(found)
+    edges = _whole(columns.boxes, _UINT16 if settings.wrap_negative else 0)
     return [
-        _Listed(
-            each.score,
-            each.label,
-            _Edges(
-                edge if (edge := int(box.xmin)) >= 0 else edge & mask,
-                edge if (edge := int(box.ymin)) >= 0 else edge & mask,
-                edge if (edge := int(box.xmax)) >= 0 else edge & mask,
-                edge if (edge := int(box.ymax)) >= 0 else edge & mask,
-            ),
-        )
-        for each in found
-        for box in (each.box,)
+        _Listed(score, label, _Edges(*box))
+        for score, label, box in zip(columns.scores, columns.labels, edges, strict=True)
     ]
+
+
+def _whole(boxes: NDArray[np.floating[Any]], mask: int) -> list[list[int]]:
+    """Edges as integers: truncated toward zero, as the reference pipeline does, and not clipped at the far edge; of
+    what is below zero the bits of `mask`."""
+    if not (np.abs(boxes) < _INT64).all():  # of a network gone astray
+        return [[edge if (edge := int(each)) >= 0 else edge & mask for each in box] for box in boxes.tolist()]
+    edges = boxes.astype(np.int64)
+    return np.where(edges < 0, edges & mask, edges).tolist()
 
 
 def _instance(detection: Detection) -> Item:

@@ -145,7 +145,8 @@ def _unserved(what: str) -> Callable[[Request], Any]:
 
 
 async def _payload(request: Request, body: bytes | bytearray, engine: Engine, card: Card) -> Payload:
-    beside = request.query_params.get("userInputs")
+    query = request.scope["query_string"]
+    beside = request.query_params.get("userInputs") if b"userInputs" in query or b"%" in query else None
     if beside is not None:
         payload = await decode_payload(body, engine, card)
         return replace(payload, parameters={**payload.parameters, **_beside(beside, card)})

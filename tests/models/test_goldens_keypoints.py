@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def card(columns: int, person: int, background: int | None) -> Card:
 
 
 @pytest.fixture(params=[(layout, image) for layout in LAYOUTS for image in range(3)], ids=str)
-def case(request: pytest.FixtureRequest, shared_data: Path) -> tuple[tuple[Detection, ...], Vectors]:
+def case(request: pytest.FixtureRequest, shared_data: Path) -> tuple[Sequence[Detection], Vectors]:
     """What is detected, and what rfdetr found, in the same order: best first, background left out."""
     layout, image = request.param
     with np.load(shared_data / "goldens" / f"rfdetr_keypoints_{layout}.npz") as file:
@@ -56,19 +57,19 @@ def case(request: pytest.FixtureRequest, shared_data: Path) -> tuple[tuple[Detec
     return found, {key.removeprefix("a0.2_"): vectors[key][kept] for key in vectors if key.startswith("a0.2_")}
 
 
-def test_scores_and_classes(case: tuple[tuple[Detection, ...], Vectors]) -> None:
+def test_scores_and_classes(case: tuple[Sequence[Detection], Vectors]) -> None:
     found, wanted = case
     np.testing.assert_allclose([each.score for each in found], wanted["scores"], atol=1e-4)
     assert [each.class_id for each in found] == wanted["labels"].tolist()
 
 
-def test_boxes(case: tuple[tuple[Detection, ...], Vectors]) -> None:
+def test_boxes(case: tuple[Sequence[Detection], Vectors]) -> None:
     found, wanted = case
     boxes = [(each.box.xmin, each.box.ymin, each.box.xmax, each.box.ymax) for each in found]
     np.testing.assert_allclose(boxes, wanted["boxes"], atol=1e-4)
 
 
-def test_joints_and_their_covariance(case: tuple[tuple[Detection, ...], Vectors]) -> None:
+def test_joints_and_their_covariance(case: tuple[Sequence[Detection], Vectors]) -> None:
     found, wanted = case
     posed = [(place, each) for place, each in enumerate(found) if each.keypoints]
     assert posed

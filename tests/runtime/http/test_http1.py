@@ -124,6 +124,7 @@ def answering(talk: Talk, answers: Sequence[Answer], *, early: bool = False) -> 
                 break
             received += message["body"]
             more = message["more_body"]
+        scope["extensions"].pop("inflare.departed", None)
         talk.asked.append((dict(scope), received))
         for message in next(waiting, ANSWERS[0]):
             await send(message)

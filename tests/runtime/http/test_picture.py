@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def test_boxes_lie_where_the_objects_are_now() -> None:
     assert abs(int(inked[:, 1].min()) - 100) <= 2 and int(inked[:, 1].max()) >= 194
 
 
-def posed_answer() -> tuple[Detection, ...]:
+def posed_answer() -> Sequence[Detection]:
     """What the small network of skeletons finds in 200 x 100 pixels."""
     outputs = {
         "logits": np.array(posed.LOGITS, dtype=np.float32),
