@@ -1,11 +1,16 @@
 """What the heads have in common: candidates in the reference's own order, before labels and thresholds, and the
 two formulas that every detector of the DETR family shares."""
 
+import math
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+# Below it sigmoids lose their order to rounding: 1 + tanh(x / 2) has an error of 1e-16.
+_DISTINCT = -25.0
+_MARGIN = 0.01
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -47,3 +52,21 @@ def top(scores: Floats, count: int) -> Indices:
     floor = np.partition(scores, scores.size - count)[scores.size - count]
     reach = np.flatnonzero(scores >= floor)
     return reach[np.argsort(-scores[reach], kind="stable")][:count].astype(np.int64)
+
+
+def best(logits: Floats, count: int) -> tuple[Indices, Floats]:
+    """Positions and scores of the `count` highest sigmoids of [N] logits, in the order of `top`: the same as of all
+    sigmoids, which are made of those logits alone that can be among them. Of 24,000 that is a seventh of the time."""
+    size = logits.size
+    if 0 < count < size:
+        least = np.partition(logits, size - count)[size - count]
+        if least > _DISTINCT:
+            # What rounds to the same score counts, too, since of equal ones the position decides.
+            below = float(np.nextafter(sigmoid(least), np.float32(0)))
+            reach = np.flatnonzero(logits >= np.float32(math.log(below / (1 - below)) - _MARGIN))
+            scores = sigmoid(logits[reach])
+            order = top(scores, count)
+            return reach[order].astype(np.int64, copy=False), scores[order]
+    scores = sigmoid(logits)
+    order = top(scores, count)
+    return order, scores[order]

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from inflare.models.heads import detr, keypoints, sigmoid_topk
-from inflare.models.heads.candidates import corners, sigmoid, top
+from inflare.models.heads.candidates import best, corners, sigmoid, top
 
 SCORES = arrays.arrays(np.float32, st.integers(0, 60), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
 BOX = np.asarray([[0.5, 0.5, 0.2, 0.4]], np.float32)
@@ -111,3 +111,25 @@ def test_covariance_inverts_the_precision_in_pixels() -> None:
 def test_covariance_beyond_a_float_is_nan() -> None:
     points = np.full((1, 8), -1e4)
     assert np.isnan(keypoints.covariance(points, 640, 480)).all()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.floats(-100, 100, width=32),
+            st.sampled_from([-26.0, -24.999, 0.0, 16.7, 17.5, 18.0, 40.0]),
+            st.integers(-8, 8).map(lambda steps: steps * 2.0**-20),
+        ),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(-1, 61),
+)
+def test_the_best_are_those_of_all_sigmoids(values: list[float], count: int) -> None:
+    logits = np.asarray(values, np.float32)
+    scores = sigmoid(logits)
+    positions = top(scores, count)
+    found, kept = best(logits, count)
+    assert found.tolist() == positions.tolist()
+    assert kept.tolist() == scores[positions].tolist()
