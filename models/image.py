@@ -105,7 +105,7 @@ def pixels_of(picture: PIL.Image.Image) -> Pixels:
 
 def antialiased(pixels: Pixels, width: int, height: int) -> Pixels:
     """`pixels` uint8 [H, W, 3] resized to [height, width, 3], bilinear, with a filter that widens when it shrinks:
-    within one level of what the reference processors of DETR and RT-DETR do, which is `by_pillow`."""
+    within a level, at worst two, of what the reference processors of DETR and RT-DETR do, which is `by_pillow`."""
     if pixels.shape[:2] == (height, width):
         return pixels
     fast = resampler.bilinear(pixels, width, height)

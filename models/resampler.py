@@ -1,4 +1,5 @@
-"""The door to a vectorised resizer: the filter of Pillow's BILINEAR in a quarter of the time, within one level of it.
+"""The door to a vectorised resizer: the filter of Pillow's BILINEAR in a quarter of the time, within a level of it (two
+where both passes round apart, which a value in ten thousand of a picture in black and white does).
 
 The library keeps the interpreter while it works, so it is given a band at a time, and others run in between.
 """
