@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import signal
@@ -158,6 +159,8 @@ async def _serve(
                 await engine.preload(model)
             app.ready = True
             await _accepting(url, serving)
+            # What is there by now stays: a full collection that walked it would hold the loop for tens of milliseconds.
+            gc.freeze()
             announce(url)
             await _first(stop, serving)
             await _drain(app, settings.dev.stop_s)

@@ -199,6 +199,19 @@ def test_serving_takes_the_short_way_through_hypercorn(monkeypatch: pytest.Monke
     assert tcp_server.MAX_RECV > 1
 
 
+def test_what_was_loaded_before_the_first_request_is_never_walked_again(tmp_path: Path) -> None:
+    code = (
+        "import gc, os, pathlib, signal\nfrom inflare.runtime.config import load\n"
+        "from inflare.runtime.server import serve\n"
+        "def up(url):\n    print(gc.get_freeze_count(), len(gc.get_objects()))\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "serve(load(None, {}, {'dev.port': 0}, pathlib.Path()).settings, up)"
+    )
+    done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True, cwd=tmp_path)
+    frozen, walked = map(int, done.stdout.split())
+    assert walked < frozen / 10
+
+
 def test_the_server_loads_nothing_that_only_images_by_url_need() -> None:
     code = "import sys, inflare.runtime.server; print('httpx' in sys.modules)"
     done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
