@@ -89,7 +89,8 @@ class Clerk:
         self._claims = self._group.claims({pair for order in (*reserving, *promised) if (pair := pair_of(order))})
         if self._again:
             self._rows = self._group.reservations([order.request_id for order in reserving])
-        finishing = {c.order.request_id: c.order for c in commands if not isinstance(c, Reserve)}
+        written = (c for c in commands if not isinstance(c, Reserve) and not (isinstance(c, Settle) and c.promised))
+        finishing = {command.order.request_id: command.order for command in written}
         for name in self._group.take(list(finishing)):
             self._rows[name] = self._row(finishing[name])
         self._wallets.load({book_of(order.account) for order in reserving if order.prepaid})
