@@ -205,22 +205,17 @@ class Http1(asyncio.Protocol):
             return
         if exchange is None:
             self._close()
-        elif exchange.missing:
-            self._spawn(self._cut(exchange))
-        else:
-            exchange.leave()
-
-    async def _cut(self, exchange: Exchange) -> None:
-        """The client stopped in the midst of a body."""
-        self._over = True
+            return
         exchange.leave()
-        if not exchange.begun:
-            await exchange.fail(400)
-        exchange.cut = True
-        self._close()
+        if exchange.missing:  # in the midst of a body
+            if not exchange.begun:
+                self._transport.write(exchange.failure(400))
+            exchange.cut = True
+            self._close()
 
     def _hand_over(self) -> None:
         self.handed = True
+        self._pause()
         self._stop_timer()
         self._end()
 
@@ -277,44 +272,52 @@ class Server(TCPServer):
         if tls is not None and tls.selected_alpn_protocol() == "h2":
             await super().run()
             return
-        try:
-            goes_on = await self._serve_ordinary("http" if tls is None else "https")
-        except OSError:  # the client is gone already
-            self.writer.transport.abort()
-            return
-        if goes_on:
-            await super().run()
-
-    async def _serve_ordinary(self, scheme: str) -> bool:
-        """Whether something else came, with which hypercorn goes on."""
         transport = cast(asyncio.Transport, self.writer.transport)
-        streams = cast(asyncio.StreamReaderProtocol, transport.get_protocol())
-        common = self._common(scheme)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                stopping = self.context.terminated.is_set
-                connection = Http1(transport, self._application, self.config, common, stopping, tasks.create_task)
-                stopped = tasks.create_task(self._stopped(connection))
-                try:
-                    await self._take(connection, transport)
-                    await connection.ended
-                finally:
-                    stopped.cancel()
+            async with asyncio.TaskGroup() as tasks:  # of applications, which may go on when their answer is complete
+                if await self._serve_ordinary("http" if tls is None else "https", transport, tasks):
+                    await super().run()
         except BaseException:
             transport.abort()
             raise
-        if not connection.handed:
+
+    async def _serve_ordinary(self, scheme: str, transport: asyncio.Transport, tasks: asyncio.TaskGroup) -> bool:
+        """Whether something else came, with which hypercorn goes on."""
+        streams = cast(asyncio.StreamReaderProtocol, transport.get_protocol())
+        try:
+            common = self._common(scheme)
+        except OSError:  # the client is gone already
+            transport.abort()
             return False
+        stopping = self.context.terminated.is_set
+        connection = Http1(transport, self._application, self.config, common, stopping, tasks.create_task)
+        stopped = tasks.create_task(self._stopped(connection))
+        try:
+            await self._take(connection, transport)
+            await connection.ended
+        finally:
+            stopped.cancel()
+        if connection.handed:
+            self._give_back(connection, transport, streams)
+        else:
+            streams.connection_lost(None)  # which lets go of all that knows it
+        return connection.handed
+
+    def _give_back(
+        self, connection: Http1, transport: asyncio.Transport, streams: asyncio.StreamReaderProtocol
+    ) -> None:
+        """hypercorn's streams have the connection again, with what was read of it and has befallen it meanwhile."""
         transport.set_protocol(streams)
         connection.go_on()
         if not connection.writable.is_set():
             streams.pause_writing()
+        if self.reader.at_eof():  # with the first bytes came the end, after which a reader takes no more
+            self.reader = asyncio.StreamReader(loop=self.loop)
         self.reader.feed_data(connection.kept)
         if connection.hung_up:
             self.reader.feed_eof()
         if connection.lost:
             streams.connection_lost(None)
-        return True
 
     async def _take(self, connection: Http1, transport: asyncio.Transport) -> None:
         """Gives the connection what has come first, and all that comes from then on."""

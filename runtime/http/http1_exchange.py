@@ -113,17 +113,14 @@ class Exchange:
 
     async def end(self) -> None:
         """The application has ended: what it left out is not answered for."""
-        if not self.begun:
-            await self.fail(500)
-        elif self._head:
-            head, self._head = self._head, b""
-            await self._wire.write(head)
+        head, self._head = self._head, b""
+        await self._wire.write(head if self.begun else self.failure(500))
 
-    async def fail(self, status: int) -> None:
+    def failure(self, status: int) -> bytes:
         """An answer without a body, after which the connection ends."""
-        headers = ((b"content-length", b"0"), (b"connection", b"close"))
-        await self._begin(status, headers)
-        await self._add(b"", more=False)
+        headers = [(b"content-length", b"0"), (b"connection", b"close"), *self._wire.standing]
+        self.begun = self.done = self.last = True
+        return answer_head(status, headers).text
 
     async def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         headers = list(headers)

@@ -44,13 +44,13 @@ def result_of(reply: Answer, settings: Cloudflare) -> Sequence[object]:
     """The bare result for msgspec's JSON: score, label and an integer box as the hosted service lists them; skeletons
     as `inflare/keypoint-detection.output` documents them."""
     found = reply.detections
-    if found and found[0].detection_confidence is not None:
-        return [_instance(each) for each in found]
-    columns = found if isinstance(found, Found) else columns_of(found)
-    edges = _whole(columns.boxes, _UINT16 if settings.wrap_negative else 0)
+    if not isinstance(found, Found):
+        if found and found[0].detection_confidence is not None:
+            return [_instance(each) for each in found]
+        found = columns_of(found)
+    edges = _whole(found.boxes, _UINT16 if settings.wrap_negative else 0)
     return [
-        _Listed(score, label, _Edges(*box))
-        for score, label, box in zip(columns.scores, columns.labels, edges, strict=True)
+        _Listed(score, label, _Edges(*box)) for score, label, box in zip(found.scores, found.labels, edges, strict=True)
     ]
 
 

@@ -112,11 +112,14 @@ class Batcher:
         while await self._some():
             # A lane first: while all are busy, more callers join the batch, or a lane goes on with it.
             lane = await self.lanes.take(lambda: max(len(self._queue) - 1, 0))
-            if batch := await self._gather():
+            batch = await self._gather()
+            try:
                 begun = lane.begin(self._series, lane, [batch])
-                begun.add_done_callback(partial(self._end, lane))
-            else:
+            except Exception as error:  # such as no thread to be had: the owner must outlive it
                 self.lanes.give_back(lane)
+                self._tell([_failed(batch, error, perf_counter())])
+            else:
+                begun.add_done_callback(partial(self._end, lane))
 
     async def _some(self) -> bool:
         """Waits for an entry; False where none will come."""
@@ -160,13 +163,12 @@ class Batcher:
         Were every batch handed out by the event loop, a core would stand still at each until the loop had its turn.
         """
         while True:
-            batch = [entry for entry in ready.pop() if self._wanted(entry)]
-            done = _outcomes(lane, batch) if batch else []
+            done = self._outcomes(lane, ready.pop())
             if not (following := self._following(lane)):
                 return done
             self._loop.call_soon_threadsafe(self._tell, done)
             ready.append(following)
-            del batch, done  # their images are not kept until the next are done
+            del done  # its images are not kept until the next are done
 
     def _following(self, lane: Lane) -> list[_Entry]:
         """The batch that a lane goes on with; none where another lane is due, or more images are waited for."""
@@ -178,6 +180,14 @@ class Batcher:
                 if full or perf_counter() >= self._queue[0].since + self._rule.max_wait:
                     self._fill(batch)
         return batch
+
+    def _outcomes(self, lane: Lane, batch: list[_Entry]) -> list[_Done]:
+        started = perf_counter()
+        try:
+            present = [entry for entry in batch if self._wanted(entry)]
+            return _inferred(lane, present) if present else []
+        except Exception as error:  # whatever it is, somebody waits
+            return [_failed(batch, error, started)]
 
     def _wanted(self, entry: _Entry) -> bool:
         if entry.answer.done():
@@ -210,16 +220,23 @@ def _leave(entry: _Entry) -> None:
         entry.answer.set_exception(CallerLeft())
 
 
-def _outcomes(lane: Lane, batch: Sequence[_Entry]) -> list[_Done]:
+def _inferred(lane: Lane, batch: Sequence[_Entry]) -> list[_Done]:
     """Infers a batch, or its entries one by one where it fails: one image must not fail its neighbours."""
     started = perf_counter()
     try:
         outputs = lane.run(*stack([entry.pixels for entry in batch]))
-    except Exception as error:  # whatever it is, such as MemoryError, somebody waits for it
+        if short := [name for name, values in outputs.items() if len(values) != len(batch)]:
+            raise SessionError(f"{short[0]!r} has not a row for each of {len(batch)} images")
+    except Exception as error:  # such as MemoryError
         if len(batch) > 1:
-            return [done for entry in batch for done in _outcomes(lane, [entry])]
-        outputs = error if isinstance(error, SessionError) else SessionError(repr(error))
+            return [done for entry in batch for done in _inferred(lane, [entry])]
+        return [_failed(batch, error, started)]
     return [_Done(batch, outputs, started, perf_counter())]
+
+
+def _failed(batch: Sequence[_Entry], error: Exception, started: float) -> _Done:
+    failure = error if isinstance(error, SessionError) else SessionError(repr(error))
+    return _Done(batch, failure, started, perf_counter())
 
 
 def stack(pixels: Sequence[Images]) -> tuple[Images, NDArray[np.int64]]:

@@ -39,6 +39,14 @@ def listed(found: Found, wrap: bool) -> list[list[int]]:
     return [list(item["box"].values()) for item in items_of(answer, Cloudflare(0.0, wrap, 0))]
 
 
+def test_a_list_of_detections_makes_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(found: Found) -> None:
+        pytest.fail("objects were made")
+
+    monkeypatch.setattr(Found, "_objects", made)
+    assert len(listed(FOUND, False)) == 2
+
+
 @pytest.mark.parametrize("wrap", [False, True])
 @pytest.mark.parametrize("far", [0.0, 2.0**70])
 def test_edges_are_truncated_toward_zero_and_those_below_it_masked(wrap: bool, far: float) -> None:

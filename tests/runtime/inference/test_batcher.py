@@ -53,16 +53,17 @@ def run(work: Callable[[], Coroutine[None, None, T]]) -> T:
     return asyncio.run(work())
 
 
-async def held(session: MeanSession, batcher: Batcher, images: list[Images]) -> list[object]:
-    """Submit one image that occupies the session, then `images` together; answers of the latter."""
+async def held(session: MeanSession, batcher: Batcher, images: list[Images], first: bool = True) -> list[object]:
+    """Submit one image that occupies the session, then `images` together; answers of the latter. `first`: whether the
+    one is answered."""
     session.hold.clear()
-    first = asyncio.create_task(batcher.infer(image(0)))
+    busy = asyncio.create_task(batcher.infer(image(0)))
     await asyncio.sleep(0)
     rest = [asyncio.create_task(batcher.infer(each)) for each in images]
     while batcher.pending < len(images) + 1:
         await asyncio.sleep(0)
     session.hold.set()
-    await first
+    await asyncio.gather(busy, return_exceptions=not first)
     return list(await asyncio.gather(*rest, return_exceptions=True))
 
 
@@ -268,6 +269,41 @@ def test_a_failure_that_no_session_survives_reaches_the_caller() -> None:
         return kept.lost
 
     assert run(work) == 2
+
+
+def test_a_lane_without_a_thread_is_an_error_and_the_queue_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(batcher: Batcher) -> float:
+        def none(thread: threading.Thread) -> None:
+            raise RuntimeError("no thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", none)
+            with pytest.raises(SessionError, match="no thread"):
+                await asyncio.wait_for(batcher.infer(image(1)), 5)
+        return float((await asyncio.wait_for(batcher.infer(image(2)), 5)).outputs["mean"])
+
+    assert with_batcher(MeanSession(), BatchRule(1, 0), work) == 2
+
+
+class ShortSession(MeanSession):
+    """Forgets the last image of every batch."""
+
+    def run(self, images: Images, sizes: NDArray[np.int64]) -> Outputs:
+        return super().run(images[:-1], sizes[:-1]) if len(images) > 1 else {"mean": np.zeros(0, np.float32)}
+
+
+def test_an_answer_that_lacks_rows_is_an_error() -> None:
+    session = ShortSession()
+    answers = with_batcher(session, BatchRule(8, 0), lambda b: held(session, b, [image(1), image(2)], first=False))
+    assert values(answers) == [SessionError, SessionError]
+
+
+def test_a_caller_that_cannot_be_asked_is_answered_with_an_error() -> None:
+    def broken() -> bool:
+        raise LookupError("nobody knows")
+
+    with pytest.raises(SessionError, match="nobody knows"):
+        with_batcher(MeanSession(), BatchRule(1, 0), lambda b: asyncio.wait_for(b.infer(image(1), broken), 5))
 
 
 def test_stack_pads_at_the_bottom_and_right() -> None:
