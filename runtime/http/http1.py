@@ -80,6 +80,10 @@ class Http1(asyncio.Protocol):
         if self._exchange is None and not self.handed:
             self._close()
 
+    def turn_away(self) -> None:
+        """Begin no more requests: nobody waits for the connection any longer, who would see to them."""
+        self._over = True
+
     # What the event loop calls.
 
     def data_received(self, data: bytes) -> None:
@@ -297,6 +301,7 @@ class Server(TCPServer):
             await connection.ended
         finally:
             stopped.cancel()
+            connection.turn_away()
         if connection.handed:
             self._give_back(connection, transport, streams)
         else:

@@ -471,6 +471,30 @@ def test_a_busy_connection_ends_with_the_server_after_its_answer() -> None:
     on_loop(run())
 
 
+def test_a_request_that_comes_when_the_server_has_given_up_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        talk, go_on = Talk(), asyncio.Event()
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            for message in ANSWERS[0]:
+                await send(message)
+            while not go_on.is_set():  # and does not let itself be cancelled
+                with contextlib.suppress(asyncio.CancelledError):
+                    await go_on.wait()
+
+        async with Client(Server, app, talk) as client:
+            await client.say(PLAIN)
+            client.server.cancel()
+            await settle()
+            await client.say(PLAIN)
+            assert talk.written.count(b"HTTP/1.1") == 1
+            go_on.set()
+            await settle()
+
+    on_loop(run())
+    assert not [each for each in caplog.records if each.name == "asyncio"]
+
+
 LONG = 8 << 20
 
 
