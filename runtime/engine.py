@@ -225,7 +225,7 @@ class Engine:
         detections = self._read(detector, inferred, prepared, job)
         timings = Timings(
             decode=(decoded - started) * 1e3,
-            queue=inferred.queued * 1e3,
+            queue=(reading - decoded - inferred.infer) * 1e3,  # for the model to be loaded, too
             infer=inferred.infer * 1e3,
             read=(perf_counter() - reading) * 1e3,
         )

@@ -34,10 +34,9 @@ class BatchRule:
 
 
 class Inferred(msgspec.Struct, frozen=True):
-    """One image's outputs (no batch axis), and how long it waited and computed, in seconds."""
+    """One image's outputs (no batch axis), and for how many seconds they were computed."""
 
     outputs: Outputs
-    queued: float
     infer: float
 
 
@@ -212,7 +211,7 @@ class Batcher:
                     entry.answer.set_exception(each.outputs)
                 else:
                     own = {name: values[index] for name, values in each.outputs.items()}
-                    entry.answer.set_result(Inferred(own, each.started - entry.since, each.ended - each.started))
+                    entry.answer.set_result(Inferred(own, each.ended - each.started))
 
 
 def _leave(entry: _Entry) -> None:

@@ -20,7 +20,7 @@ from inflare.runtime.assembly import open_engine
 from inflare.runtime.config import Settings
 from inflare.runtime.engine import Engine, Job
 from inflare.runtime.inference.batcher import BatchRule
-from inflare.runtime.inference.pool import Opener, Pool
+from inflare.runtime.inference.pool import Loaded, Opener, Pool
 from inflare.runtime.inference.sessions import OnnxSession, SessionError, SessionOptions, available_providers
 from tests import spots
 
@@ -44,6 +44,17 @@ def test_an_answer_says_what_made_it(settings: Make) -> None:
     answer = run(settings(), lambda engine: engine.run(job()))
     assert (answer.model, answer.weights, answer.width, answer.height) == (spots.MODEL, "installed", 40, 20)
     assert answer.detections[0].label == "bright"
+
+
+def test_the_wait_for_a_model_to_be_loaded_is_of_the_queue(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    get = Pool.get
+
+    async def slowly(pool: Pool, weights: Weights) -> Loaded:
+        await asyncio.sleep(0.05)
+        return await get(pool, weights)
+
+    monkeypatch.setattr(Pool, "get", slowly)
+    assert run(settings(), lambda engine: engine.run(job())).timings.queue >= 50
 
 
 def test_boxes_keep_their_fractions_inside_the_engine(settings: Make) -> None:
