@@ -112,6 +112,9 @@ class Batcher:
             # A lane first: while all are busy, more callers join the batch, or a lane goes on with it.
             lane = await self.lanes.take(lambda: max(len(self._queue) - 1, 0))
             batch = await self._gather()
+            if not batch:
+                self.lanes.give_back(lane)
+                continue
             try:
                 begun = lane.begin(self._series, lane, [batch])
             except Exception as error:  # such as no thread to be had: the owner must outlive it
